@@ -1,0 +1,85 @@
+# Every command a person or a pipeline runs. `make` alone lists them.
+STACK ?= dev
+MODEL ?= credit-default
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+unexport PYTHONDONTWRITEBYTECODE # without .pyc files every start compiles the SDKs anew
+
+PYTHON := .venv/bin/python
+APP := app/.venv/bin/python
+UV = $$(lab/uv)
+LAB := eval "$$($(PYTHON) -m lab env $(STACK))" &&
+FERRY := .venv/bin/ferry
+
+.PHONY: help up down purge env preview refresh destroy release status unit test check format bench
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+up: .venv app/.venv ## From a bare machine to a scored loan: cluster, platform, model; again: no changes
+	@$(PYTHON) -m lab up $(STACK)
+	@$(LAB) flock --timeout 3600 "$$FERRY_LAB_STATE/make-up.lock" $(MAKE) road
+
+.PHONY: road
+road: # what `up` does once the lab answers, one at a time
+	@$(FERRY) check --stack $(STACK)
+	@pulumi stack select --create $(STACK)
+	@$(FERRY) verify --stack $(STACK)
+	@pulumi up --stack $(STACK) --yes --skip-preview
+	@$(FERRY) status --stack $(STACK) --pinned $(MODEL) || { $(MAKE) release && pulumi up --stack $(STACK) --yes --skip-preview; }
+	@$(FERRY) status --stack $(STACK) --score app/data/loan.json
+
+release: .venv app/.venv ## Walk the model's road: snapshot, train, register, image, pin
+	@$(LAB) $(FERRY) exec --stack $(STACK) -- $(APP) -m app.ingest
+	@$(LAB) $(FERRY) exec --stack $(STACK) -- $(APP) -m app.train
+	@$(LAB) $(FERRY) exec --stack $(STACK) -- $(APP) -m app.register
+	@$(LAB) $(FERRY) release build $(MODEL) --stack $(STACK)
+	@$(LAB) $(FERRY) pin $(MODEL) --stack $(STACK)
+
+status: ## URLs, pinned releases, health
+	@$(LAB) $(FERRY) status --stack $(STACK)
+
+env: .venv ## Print the exports that put tools, kubeconfig and state on the path
+	@$(PYTHON) -m lab env $(STACK)
+
+preview refresh destroy: .venv ## pulumi preview, refresh or destroy of STACK (refresh and destroy ask first)
+	@$(LAB) pulumi $@ --stack $(STACK)
+
+down: .venv ## Stop the lab of STACK; its data stay
+	@$(PYTHON) -m lab down $(STACK)
+
+purge: .venv ## Stop the lab of STACK, delete its data, and take the pins out that point into it
+	@$(PYTHON) -m lab purge $(STACK)
+	@$(FERRY) unpin --all --stack $(STACK)
+
+unit: .venv app/.venv ## Unit tests, with mocks: seconds
+	$(PYTHON) -m pytest
+	$(APP) -m pytest -c app/pyproject.toml --rootdir . tests/app
+
+test: unit ## Everything: unit, engine, lab
+	$(PYTHON) -m lab.toolchain
+	$(PYTHON) -m pytest -m lab tests/lab
+
+check: .venv app/.venv ## Format, lint, types, locks
+	.venv/bin/ruff format --check . app tests/app
+	.venv/bin/ruff check .
+	app/.venv/bin/ruff check --config app/pyproject.toml app tests/app
+	.venv/bin/ty check
+	cd app && .venv/bin/ty check
+	$(UV) lock --check && $(UV) lock --check --project app
+
+format: .venv app/.venv ## Put format and import order right
+	.venv/bin/ruff format . app tests/app
+	.venv/bin/ruff check --fix .
+
+bench: .venv app/.venv ## Measure what the README claims
+	$(PYTHON) -m benchmarks
+
+.venv: uv.lock pyproject.toml
+	@$(UV) sync --locked --compile-bytecode --quiet && touch $@
+
+app/.venv: app/uv.lock app/pyproject.toml
+	@$(UV) sync --project app --locked --compile-bytecode --quiet && touch $@

@@ -1,0 +1,52 @@
+"""Evidence in the bucket: written once, read back by digest."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from promotion.refusals import Conflict, DependencyDown, GateRefused
+
+
+def prefix(model: str, version: int) -> str:
+    """Where a version's evidence stands in the bucket."""
+    return f"evidence/{model}/{version}/"
+
+
+def write(bucket: Any, folder: str, files: Mapping[str, bytes]) -> None:  # noqa: ANN401 - boto3 resource
+    """Store every file below `folder`, `release.json` last: once it is there, all are.
+
+    The same bytes again are no change; other bytes under a name that is taken raise `Conflict`.
+    """
+    for name in sorted(files, key=lambda name: (name == "release.json", name)):
+        present = read(bucket, folder + name)
+        if present is None:
+            try:
+                bucket.put_object(Key=folder + name, Body=files[name], IfNoneMatch="*")
+            except (BotoCoreError, ClientError) as error:
+                raise DependencyDown(f"the bucket takes no {folder}{name}: {error}") from error
+        elif present != files[name]:
+            raise Conflict(
+                f"{folder}{name} already holds other bytes; evidence is written once: "
+                "register a new version instead"
+            )
+
+
+def read(bucket: Any, key: str) -> bytes | None:  # noqa: ANN401 - boto3 resource
+    """The object's bytes, or None when there is none."""
+    try:
+        return bucket.Object(key).get()["Body"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
+            return None
+        raise DependencyDown(f"the bucket does not give {key}: {error}") from error
+    except BotoCoreError as error:
+        raise DependencyDown(f"the bucket does not answer: {error}") from error
+
+
+def require(bucket: Any, key: str) -> bytes:  # noqa: ANN401 - boto3 resource
+    """The object's bytes; a missing one is a refusal, since something pins it."""
+    content = read(bucket, key)
+    if content is None:
+        raise GateRefused(f"{key} is not in the bucket; run `ferry release build` first")
+    return content

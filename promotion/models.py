@@ -1,0 +1,109 @@
+"""The model registry as promotion reads it: versions with the tags that registration left."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from infra.settings import Commit, Data, Digest
+from promotion.refusals import DependencyDown, GateRefused
+from promotion.stack import Stack
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CANDIDATE = "candidate"
+
+
+class Registered(BaseModel):
+    """A registered version, as its `ferry.*` tags describe it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    version: int
+    run: str
+    commit: Commit
+    data: Data
+    features: Digest
+    weights: Digest
+
+
+class ModelRegistry:
+    """MLflow's registry and artifacts of one stack."""
+
+    def __init__(self, stack: Stack) -> None:
+        environment = stack.environment()
+        self.url = environment["MLFLOW_TRACKING_URI"]
+        # MLflow's client takes its credentials from the environment alone.
+        os.environ.update(
+            {name: value for name, value in environment.items() if name.startswith("MLFLOW_")}
+        )
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+
+    @property
+    def _client(self) -> "MlflowClient":
+        from mlflow import MlflowClient  # over a second that most commands don't need
+
+        return MlflowClient(self.url)
+
+    def candidate(self, model: str) -> int:
+        """The newest version that passed registration."""
+        with self._answers(f"{model} has no candidate; run `make release`"):
+            return int(self._client.get_model_version_by_alias(model, CANDIDATE).version)
+
+    def version(self, model: str, version: int) -> Registered:
+        """One version; `GateRefused` when it is missing, not ready or lacks its tags."""
+        missing = f"{model} has no version {version} in {self.url}"
+        with self._answers(missing):
+            found = self._client.get_model_version(model, str(version))
+        if found.status != "READY":
+            raise GateRefused(f"{model} version {version} is {found.status}, not READY")
+        tags = {
+            key.removeprefix("ferry."): value
+            for key, value in found.tags.items()
+            if key.startswith("ferry.")
+        }
+        try:
+            data = TypeAdapter(Data).validate_json(tags.pop("data", "null"))
+            return Registered.model_validate(
+                {**tags, "model": model, "version": version, "run": found.run_id, "data": data}
+            )
+        except ValidationError as error:
+            names = sorted(
+                {f"ferry.{item['loc'][0] if item['loc'] else 'data'}" for item in error.errors()}
+            )
+            raise GateRefused(
+                f"{model} version {version} was not registered by `app.register`: "
+                f"its tags {', '.join(names)} are missing or malformed"
+            ) from error
+
+    def download(self, run: str, folder: str, into: Path) -> Path:
+        """The run's artifact folder, copied below `into`."""
+        with self._answers(f"run {run} has no artifact folder {folder!r}"):
+            return Path(self._client.download_artifacts(run, folder, str(into)))
+
+    def tag(self, model: str, version: int, **tags: str) -> None:
+        """Leave `ferry.<name>` tags on a version."""
+        with self._answers(f"{model} has no version {version}"):
+            for name, value in tags.items():
+                self._client.set_model_version_tag(model, str(version), f"ferry.{name}", value)
+
+    @contextmanager
+    def _answers(self, missing: str) -> Iterator[None]:
+        from mlflow.exceptions import MlflowException, RestException
+
+        try:
+            yield
+        except RestException as error:
+            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                raise GateRefused(missing) from error
+            raise DependencyDown(f"MLflow at {self.url} answers: {error.message}") from error
+        except MlflowException as error:
+            raise DependencyDown(
+                f"MLflow at {self.url} does not answer: {error.message}"
+            ) from error

@@ -1,0 +1,109 @@
+"""A stack as promotion sees it: its file, and the outputs of its last update."""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from infra.outputs import Credentials, StackOutputs, credentials
+from infra.settings import Settings, parse
+from promotion.refusals import DependencyDown, UsageRefused
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One environment; `directory` is the folder of Pulumi.yaml."""
+
+    name: str
+    directory: Path
+
+    @property
+    def file(self) -> Path:
+        """The stack file; raises `UsageRefused` when there is none of that name."""
+        path = self.directory / f"Pulumi.{self.name}.yaml"
+        if not path.is_file():
+            known = sorted(p.name.split(".")[1] for p in self.directory.glob("Pulumi.*.yaml"))
+            raise UsageRefused(f"there is no {path.name}; stacks are: {', '.join(known) or 'none'}")
+        return path
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The validated stack file; raises SettingsError."""
+        return parse(self.file.read_text(), stack=self.name, file=self.file.name)
+
+    @cached_property
+    def outputs(self) -> StackOutputs:
+        """The typed outputs of the last update."""
+        return StackOutputs.read(self._raw)
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        """The secret output, in clear: never print it."""
+        return credentials(self._raw)
+
+    @cached_property
+    def _raw(self) -> dict[str, Any]:
+        answer = self._pulumi("stack", "output", "--json", "--show-secrets", "--stack", self.name)
+        if not (outputs := json.loads(answer)):
+            raise DependencyDown(f"{self.name} was never brought up here; run `pulumi up` first")
+        return outputs
+
+    def _pulumi(self, *arguments: str) -> str:
+        try:
+            done = subprocess.run(
+                ["pulumi", *arguments],
+                cwd=self.directory, capture_output=True, text=True, check=False,
+            )  # fmt: skip
+        except FileNotFoundError as error:
+            raise DependencyDown(
+                'there is no `pulumi` on PATH; run `eval "$(make -s env)"` first'
+            ) from error
+        if done.returncode:
+            raise DependencyDown(
+                f"`pulumi {' '.join(arguments[:2])}` failed for {self.name}: {done.stderr.strip()}"
+            )
+        return done.stdout
+
+    def bucket(self) -> Any:  # noqa: ANN401 - boto3 has no types of its own
+        """The stack's bucket as a boto3 resource."""
+        import boto3  # half a second that most commands don't need
+
+        at = self.outputs.bucket
+        store = boto3.resource(
+            "s3",
+            endpoint_url=at.endpoint,
+            region_name=at.region,
+            **self._keys(),
+        )
+        return store.Bucket(at.name)
+
+    def environment(self) -> dict[str, str]:
+        """What a step of the model's road finds in its environment; holds secrets."""
+        outputs, mlflow = self.outputs, self.credentials.mlflow
+        return {
+            "MLFLOW_TRACKING_URI": outputs.mlflow.url,
+            "MLFLOW_TRACKING_USERNAME": mlflow.username,
+            "MLFLOW_TRACKING_PASSWORD": mlflow.password,
+            "AWS_REGION": outputs.bucket.region,
+            "AWS_ENDPOINT_URL_S3": outputs.bucket.endpoint,
+            "FERRY_BUCKET": outputs.bucket.name,
+            "FERRY_REGISTRY": outputs.registry.url,
+            **{name.upper(): value for name, value in self._keys().items()},
+        }
+
+    @property
+    def registry_login(self) -> tuple[str, str]:
+        """User and password of the stack's image registry."""
+        login = self.credentials.registry
+        if login is None:
+            raise UsageRefused(f"the registry of {self.name} has no login of its own to build with")
+        return login.username, login.password
+
+    def _keys(self) -> dict[str, str]:
+        """The object store's keys; empty where the cloud gives boto3 its own identity."""
+        keys = self.credentials.object_store
+        if keys is None:
+            return {}
+        return {"aws_access_key_id": keys.access_key, "aws_secret_access_key": keys.secret_key}

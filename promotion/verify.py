@@ -1,0 +1,57 @@
+"""Holds a stack's pins against what the registries really have, before anything is deployed."""
+
+from collections.abc import Iterator, Mapping
+
+from infra.settings import Pin
+from promotion import evidence, images
+from promotion.models import ModelRegistry
+from promotion.refusals import GateRefused
+from promotion.release import Release
+from promotion.stack import Stack
+
+
+def verify(stack: Stack, pins: Mapping[str, Pin]) -> None:
+    """Raise `GateRefused` naming every pin whose version, weights, image or evidence differs."""
+    registry = ModelRegistry(stack)
+    complaints = [
+        f"{stack.file.name}: ferry:pins.{model}: {complaint}"
+        for model, pin in pins.items()
+        for complaint in _complaints(stack, registry, model, pin)
+    ]
+    if complaints:
+        raise GateRefused(
+            "\n".join([*complaints, "nothing was deployed; pin a release that exists: `ferry pin`"])
+        )
+
+
+def _complaints(stack: Stack, registry: ModelRegistry, model: str, pin: Pin) -> Iterator[str]:
+    try:
+        registered = registry.version(model, pin.version)
+    except GateRefused as refusal:
+        yield str(refusal)
+        return
+    stored = evidence.read(stack.bucket(), evidence.prefix(model, pin.version) + "release.json")
+    if stored is None:
+        yield f"version {pin.version} has no release.json in the bucket"
+        return
+    try:
+        release = Release.read(stored, evidence=pin.evidence)
+    except GateRefused as refusal:
+        yield str(refusal)
+        return
+    yield from differences(pin, release.pin(), "the release")
+    for field in ("run", "weights", "features", "commit"):
+        wanted, seen = getattr(pin, field), getattr(registered, field)
+        if wanted != seen:
+            yield f"{field} is {wanted}, MLflow's version {pin.version} has {seen}"
+    url = stack.outputs.registry.url
+    if images.digest(url, model, pin.image, stack.registry_login) != pin.image:
+        yield f"image {pin.image} is not in {url}"
+
+
+def differences(pin: Pin, other: Pin, name: str) -> Iterator[str]:
+    """One complaint for each field in which `pin` and `other` (called `name`) differ."""
+    for field in type(pin).model_fields:
+        wanted, seen = getattr(pin, field), getattr(other, field)
+        if wanted != seen:
+            yield f"{field} is {wanted}, {name} has {seen}"
