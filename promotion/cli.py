@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn, ParamSpec
 import typer
 from rich.console import Console
 
-from infra.complaints import SettingsError
+from infra.settings import SettingsError
 from promotion import build as building
 from promotion import pins, show
 from promotion.models import ModelRegistry

@@ -1,0 +1,5 @@
+"""What `pulumi` runs."""
+
+from infra.program import main
+
+main()

@@ -1,0 +1,53 @@
+"""Fetch: the model's files of a registered version, verified, as the server reads them."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import mlflow
+import mlflow.artifacts
+import typer
+from mlflow.exceptions import MlflowException
+
+from app import console, train, weights
+
+
+def fetch(run_id: str, expected_weights: str, target: Path) -> None:
+    """Put the run's model into `target`, an empty or missing folder.
+
+    Raises `console.Refused` when its files do not have the digest `expected_weights`; `target` is
+    then left as it was.
+    """
+    if target.exists() and any(target.iterdir()):
+        raise console.Refused(f"{target} is not empty")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(
+            mlflow.artifacts.download_artifacts(
+                run_id=run_id, artifact_path=weights.MODEL_FOLDER, dst_path=scratch
+            )
+        )
+        digest = weights.digest(folder)
+        if digest != expected_weights:
+            raise console.Refused(
+                f"run {run_id} holds weights {digest}, its tag says {expected_weights}"
+            )
+        shutil.copytree(folder, target, dirs_exist_ok=True)
+
+
+def main(
+    version: Annotated[int, typer.Option(help="Registered version.")],
+    to: Annotated[Path, typer.Option(help="Empty or new folder for the files.")],
+    name: Annotated[str, typer.Option(help="Registered model.")] = train.MODEL,
+    as_json: console.AsJson = False,
+) -> None:
+    """Download the files of a registered version and verify their digest."""
+    with console.exit_codes(MlflowException):
+        found = mlflow.MlflowClient().get_model_version(name, str(version))
+        expected = found.tags.get("ferry.weights", "none")
+        fetch(found.run_id or "", expected, to)
+        console.emit({"folder": str(to), "weights": expected, "version": version}, as_json)
+
+
+if __name__ == "__main__":
+    typer.run(main)

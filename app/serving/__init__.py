@@ -1,0 +1,1 @@
+"""The model's server: it imports nothing that trains."""

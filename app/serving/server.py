@@ -1,0 +1,152 @@
+"""Run the server of one model version: verify, load behind the probes, serve, drain."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import uvicorn
+import uvloop
+
+from app.serving import edge, logs, model, web
+from app.serving.metrics import Metrics
+from app.serving.service import Service
+
+UNFIT = 3
+"""Exit code for a model that must not serve."""
+
+_CONNECTIONS = 1024
+_IN_FLIGHT_SECONDS = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The server's environment; the three MODEL_ values come from the release and are required."""
+
+    name: str
+    version: str
+    weights: str
+    folder: Path
+    port: int
+    drain_seconds: float
+    """How long requests are still accepted after SIGTERM, while the endpoints forget us."""
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Self:
+        """Read the environment.
+
+        Raises `model.Unfit` naming every variable that is missing, or the one that is no number.
+        """
+        required = ("MODEL_NAME", "MODEL_VERSION", "MODEL_WEIGHTS")
+        missing = [name for name in required if not environment.get(name)]
+        if missing:
+            raise model.Unfit(f"{', '.join(missing)} not set; the release gives these values")
+        try:
+            return cls(
+                name=environment["MODEL_NAME"],
+                version=environment["MODEL_VERSION"],
+                weights=environment["MODEL_WEIGHTS"],
+                folder=Path(environment.get("MODEL_FOLDER", "model")),
+                port=int(environment.get("PORT", "8080")),
+                drain_seconds=float(environment.get("DRAIN_SECONDS", "3")),
+            )
+        except ValueError as error:
+            raise model.Unfit(f"PORT and DRAIN_SECONDS must be numbers: {error}") from error
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        # Ours drain first; uvicorn's would close the door at once and exit with the signal's code.
+        yield
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; liveness answers from the start, readiness after loading.
+
+    Raises `model.Unfit` when the model must not be served.
+    """
+    service = Service(
+        name=settings.name,
+        version=settings.version,
+        metrics=Metrics(settings.name, settings.version),
+    )
+    server = _Server(
+        uvicorn.Config(
+            web.create(service, edge.Bounds()),
+            host="0.0.0.0",  # noqa: S104 - a pod's own address
+            port=settings.port,
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            limit_concurrency=_CONNECTIONS,
+            timeout_graceful_shutdown=_IN_FLIGHT_SECONDS,
+        )
+    )
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        server.should_exit = True
+
+    def drain() -> None:
+        if service.draining:
+            stop()
+        else:
+            service.draining = True
+            logs.write("draining", seconds=settings.drain_seconds)
+            loop.call_later(settings.drain_seconds, stop)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, drain)
+
+    async def load() -> None:
+        try:
+            loaded = await asyncio.to_thread(model.load, settings.folder, settings.weights)
+            if loaded.info.name != settings.name:
+                raise model.Unfit(
+                    f"the weights are of model {loaded.info.name}, MODEL_NAME is {settings.name}"
+                )
+        except BaseException:
+            stop()
+            raise
+        # What is alive now stays: the collector need not look at it at every request.
+        gc.collect()
+        gc.freeze()
+        service.serve(loaded)
+        logs.write("ready", model=settings.name, version=settings.version)
+
+    loading = asyncio.create_task(load())
+    await server.serve()
+    if loading.done():
+        loading.result()
+    else:
+        loading.cancel()
+
+
+def main() -> int:
+    """Run; 0 after a drain, 3 with the reason in TERMINATION_LOG for an unfit model."""
+    logging.basicConfig(handlers=[logs.JsonHandler()], level=logging.WARNING)
+    try:
+        settings = Settings.read(os.environ)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(settings))
+    except model.Unfit as error:
+        logs.write("unfit", reason=str(error))
+        # Kubernetes shows this file as the pod's reason; elsewhere it may not be writable.
+        with contextlib.suppress(OSError):
+            Path(os.environ.get("TERMINATION_LOG", "/dev/termination-log")).write_text(str(error))
+        return UNFIT
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

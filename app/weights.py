@@ -1,0 +1,55 @@
+"""The digest over a model's files: what is signed, pinned, and checked before loading."""
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+MODEL_FILES = ("golden.json", "model.json", "model.onnx")
+"""The files of a model: self-test rows, metadata, weights."""
+
+
+MODEL_FOLDER = "model"
+"""Where they are: in a run's artifacts, and in the image."""
+
+
+class UnsafeFile(ValueError):
+    """Something in a model's folder that is no regular file, such as a symbolic link."""
+
+
+def digest(folder: Path) -> str:
+    """Digest every file below `folder`, as `sha256:…`: the sha256 over the sorted lines
+    `<sha256 of the file>  <relative name>`, so that `sha256sum` can recompute it.
+
+    Raises `UnsafeFile` for links and special files, `FileNotFoundError` for no folder or no file.
+    """
+    lines = [f"{_sha256(folder / name)}  {name}\n" for name in sorted(_names(folder, ""))]
+    if not lines:
+        raise FileNotFoundError(f"{folder} has no files to digest")
+    return "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _names(folder: Path, prefix: str) -> list[str]:
+    found: list[str] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = prefix + entry.name
+            if "\n" in entry.name:
+                raise UnsafeFile(f"{entry.path!r} has a line break in its name")
+            if entry.is_dir(follow_symlinks=False):
+                found += _names(Path(entry.path), name + "/")
+            elif entry.is_file(follow_symlinks=False):
+                found.append(name)
+            else:
+                raise UnsafeFile(f"{entry.path} is no regular file; a model holds only files")
+    return found
+
+
+def _sha256(path: Path) -> str:
+    # O_NOFOLLOW: a link put in place after the listing must not be read either.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+if __name__ == "__main__":
+    print(digest(Path(sys.argv[1])))

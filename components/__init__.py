@@ -1,0 +1,1 @@
+"""Reusable parts of the platform; they take values and never read configuration."""

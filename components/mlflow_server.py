@@ -1,0 +1,192 @@
+"""The MLflow server: its image, its database's upgrade, and one process behind a login."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+import pulumi_random as random
+
+from components import hardening, traffic
+from components.labels import labels, selector
+from components.mlflow_container import DATABASE, ArtifactStore, process, server
+from components.mlflow_image import VERSION, ImageRegistry, mlflow_image
+from components.traffic import Gateway
+from components.volume import volume
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlflowServerArgs:
+    namespace: pulumi.Input[str]
+    namespace_name: str
+    """The same, known when the program runs: requests name the server by it."""
+    gateway: Gateway
+    callers: Sequence[pulumi.Input[str]]
+    """Namespaces whose pods may use the server."""
+    registry: ImageRegistry
+    artifacts: ArtifactStore
+    size: str
+    keep: bool
+    pull_secret: pulumi.Input[str] | None = None
+
+
+class MlflowServer(pulumi.ComponentResource):
+    """One writer on one database: a new version first upgrades it, then replaces the old."""
+
+    username = "admin"
+    password: pulumi.Output[str]
+    url: pulumi.Output[str]
+    internal_url: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: MlflowServerArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("ferry:tracking:MlflowServer", name, {"version": VERSION}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        admin = random.RandomPassword(f"{name}-admin", length=40, special=False, opts=child)
+        self.password = pulumi.Output.secret(admin.result)
+        image = mlflow_image(name, args.registry, child)
+        files = self._files(name, args)
+        claim = volume(name, namespace=args.namespace, size=args.size, keep=args.keep, parent=self)
+        account = hardening.service_account(name, args.namespace, child)
+        pod = {
+            **hardening.pod(account),
+            "image_pull_secrets": [{"name": args.pull_secret}]
+            if args.pull_secret is not None
+            else None,
+            "volumes": [
+                {"name": "data", "persistent_volume_claim": {"claim_name": claim}},
+                {"name": "secrets", "secret": {"secret_name": files}},
+                hardening.scratch("512Mi"),
+                hardening.scratch("64Mi", "home"),
+            ],
+        }
+        upgrade = self._upgrade(name, args.namespace, image, pod)
+        host = args.gateway.host(name)
+        internal = f"{name}.{args.namespace_name}"
+        container = server(
+            image=image,
+            artifacts=args.artifacts,
+            files=files,
+            host=host,
+            hosts=[name, internal, f"{internal}.svc", f"{internal}.svc.cluster.local"],
+        )
+        deployment = k8s.apps.v1.Deployment(
+            name,
+            metadata={"namespace": args.namespace, "labels": labels(name, version=VERSION)},
+            spec={
+                "replicas": 1,
+                "strategy": {"type": "Recreate"},  # sqlite has one writer
+                "selector": {"match_labels": selector(name)},
+                "template": {
+                    "metadata": {"labels": labels(name, version=VERSION)},
+                    "spec": {**pod, "containers": [container]},
+                },
+            },
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[upgrade]),
+        )
+        service = traffic.service(name, args.namespace, child)
+        ingress = traffic.ingress(
+            name,
+            namespace=args.namespace,
+            gateway=args.gateway,
+            host=host,
+            service=service,
+            opts=child,
+        )
+        traffic.allow(
+            name,
+            namespace=args.namespace,
+            callers=[args.gateway.namespace, *args.callers],
+            egress=[{"to": [traffic.pods_of(args.artifacts.namespace)]}],
+            opts=child,
+        )
+        self.url = traffic.once(f"http://{host}", deployment, ingress)
+        self.internal_url = pulumi.Output.format(
+            "http://{0}.{1}.svc", service.metadata["name"], args.namespace
+        )
+        self.register_outputs(
+            {"url": self.url, "internalUrl": self.internal_url, "password": self.password}
+        )
+
+    def _files(self, name: str, args: MlflowServerArgs) -> pulumi.Output[str]:
+        """The name of the Secret with all that the server must not show."""
+        child = pulumi.ResourceOptions(parent=self)
+        csrf = random.RandomPassword(f"{name}-csrf", length=40, special=False, opts=child)
+        secret = k8s.core.v1.Secret(
+            name,
+            metadata={"namespace": args.namespace, "labels": labels(name)},
+            string_data={
+                "csrf-key": pulumi.Output.secret(csrf.result),
+                "auth.ini": pulumi.Output.format(
+                    "[mlflow]\n"
+                    "default_permission = NO_PERMISSIONS\n"
+                    "database_uri = sqlite:////data/auth.db\n"
+                    "admin_username = {0}\n"
+                    "admin_password = {1}\n"
+                    # A login costs 0.1 s of CPU a request unless it is remembered.
+                    "auth_cache_ttl_seconds = 60\n",
+                    self.username,
+                    self.password,
+                ),
+                "aws": pulumi.Output.format(
+                    "[default]\naws_access_key_id = {0}\naws_secret_access_key = {1}\n",
+                    args.artifacts.access_key,
+                    args.artifacts.secret_key,
+                ),
+            },
+            opts=child,
+        )
+        return secret.metadata["name"]
+
+    def _upgrade(
+        self,
+        name: str,
+        namespace: pulumi.Input[str],
+        image: pulumi.Output[str],
+        pod: dict[str, Any],
+    ) -> k8s.batch.v1.Job:
+        """Makes or upgrades the tables; a Job of its own for every image."""
+        return k8s.batch.v1.Job(
+            f"{name}-upgrade",
+            metadata={
+                "name": image.apply(lambda digest: f"{name}-upgrade-{digest[-64:][:12]}"),
+                "namespace": namespace,
+                "labels": labels(name, version=VERSION),
+            },
+            spec={
+                "backoff_limit": 3,
+                "active_deadline_seconds": 600,
+                "template": {
+                    # Not the server's selector: its Service must not send requests here.
+                    "metadata": {"labels": labels(f"{name}-upgrade", version=VERSION)},
+                    "spec": {
+                        **pod,
+                        "restart_policy": "Never",
+                        # The volume is the running server's too, and goes to one node at a time.
+                        "affinity": {"pod_affinity": _beside(name)},
+                        "containers": [
+                            {
+                                **process(image),
+                                "name": "upgrade",
+                                "args": ["db", "upgrade", DATABASE],
+                            }
+                        ],
+                    },
+                },
+            },
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+
+def _beside(name: str) -> k8s.core.v1.PodAffinityArgsDict:
+    term: k8s.core.v1.PodAffinityTermArgsDict = {
+        "topology_key": "kubernetes.io/hostname",
+        "label_selector": {"match_labels": selector(name)},
+    }
+    return {
+        "preferred_during_scheduling_ignored_during_execution": [
+            {"weight": 100, "pod_affinity_term": term}
+        ]
+    }

@@ -1,0 +1,1 @@
+"""The program: nothing but composition."""

@@ -1,0 +1,69 @@
+"""An existing Kubernetes, with the store and the registry that no cloud gives it."""
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_kubernetes as k8s
+
+from components.mlflow_image import ImageRegistry
+from components.object_store import ObjectStore, ObjectStoreArgs
+from components.registry import Registry, RegistryArgs
+from components.traffic import Gateway
+from infra.foundations import Foundation, Images, Store
+from infra.namespaces import namespaces
+from infra.settings import ClusterFoundation, Platform
+
+
+def cluster(platform: Platform, settings: ClusterFoundation, gateway: Gateway) -> Foundation:
+    """The kubeconfig is the one that kubectl would take: no file of its own, no secret."""
+    provider = k8s.Provider("cluster", context=settings.context)
+    inside = pulumi.ResourceOptions(provider=provider)
+    roles = namespaces(platform.environment, inside)
+    keep = platform.data.keep
+
+    store = ObjectStore(
+        "object-store",
+        ObjectStoreArgs(
+            namespace=roles["platform"],
+            gateway=gateway,
+            callers=[roles["platform"], roles["jobs"]],
+            size="20Gi",
+            keep=keep,
+        ),
+        inside,
+    )
+    registry = Registry(
+        "registry",
+        RegistryArgs(namespace=roles["platform"], gateway=gateway, size="20Gi", keep=keep),
+        inside,
+    )
+    return Foundation(
+        cluster=provider,
+        namespaces=roles,
+        store=Store(
+            provider=aws.Provider(
+                "object-store",
+                endpoints=[{"s3": store.endpoint}],
+                access_key=store.access_key,
+                secret_key=store.secret_key,
+                region=store.region,
+                s3_use_path_style=True,
+                skip_credentials_validation=True,
+                skip_metadata_api_check=True,
+                skip_region_validation=True,
+                skip_requesting_account_id=True,
+            ),
+            endpoint=store.endpoint,
+            internal_endpoint=store.internal_endpoint,
+            region=store.region,
+            access_key=store.access_key,
+            secret_key=store.secret_key,
+            lives_in=store,
+        ),
+        images=Images(
+            registry=ImageRegistry(
+                host=registry.host, username=registry.username, password=registry.password
+            ),
+            url=registry.url,
+            docker_config_json=registry.docker_config_json,
+        ),
+    )

@@ -1,0 +1,157 @@
+"""The platform, top to bottom. Reading this file is reading the architecture."""
+
+from typing import Any
+
+import pulumi
+
+from components.bucket import Bucket, BucketArgs
+from components.mlflow_container import ArtifactStore
+from components.mlflow_server import MlflowServer, MlflowServerArgs
+from components.model_service import ModelService, ModelServiceArgs
+from components.pull_secret import pull_secret
+from components.traffic import Gateway
+from infra import outputs, settings, unbuilt
+from infra.foundations import Foundation
+from infra.foundations.cluster import cluster
+from infra.namespaces import named
+from infra.settings import Platform, Settings, SettingsError
+
+# Nothing pins what is under these; evidence, data, labels and the ledger stay for good.
+_PASSING = ("mlflow/", "requests/", "reports/")
+
+
+def main() -> None:
+    try:
+        wanted = settings.load()
+        stands_on = unbuilt.refuse(wanted, f"Pulumi.{pulumi.get_stack()}.yaml")
+    except SettingsError as error:
+        raise pulumi.RunError(str(error)) from None
+    platform = wanted.platform
+    gateway = Gateway(
+        class_name=platform.ingress.class_name,
+        domain=platform.ingress.domain,
+        namespace=platform.ingress.namespace,
+    )
+
+    foundation = cluster(platform, stands_on, gateway)
+    bucket = _bucket(platform, foundation)
+    mlflow = _mlflow(platform, foundation, gateway, bucket)
+    models = _models(wanted, foundation, gateway)
+    _export(platform, foundation, bucket, mlflow, models)
+
+
+def _bucket(platform: Platform, foundation: Foundation) -> Bucket:
+    return Bucket(
+        f"ferry-{platform.environment}",
+        BucketArgs(
+            keep=platform.data.keep,
+            lock_days=platform.data.lock_days,
+            passing=_PASSING,
+            lacks=frozenset(platform.object_store.lacks),
+        ),
+        pulumi.ResourceOptions(
+            provider=foundation.store.provider, deleted_with=foundation.store.lives_in
+        ),
+    )
+
+
+def _mlflow(
+    platform: Platform, foundation: Foundation, gateway: Gateway, bucket: Bucket
+) -> MlflowServer:
+    namespace, store = foundation.namespaces["platform"], foundation.store
+    inside = pulumi.ResourceOptions(provider=foundation.cluster)
+    return MlflowServer(
+        "mlflow",
+        MlflowServerArgs(
+            namespace=namespace,
+            namespace_name=named(platform.environment, "platform"),
+            gateway=gateway,
+            callers=[foundation.namespaces["monitoring"], foundation.namespaces["jobs"]],
+            registry=foundation.images.registry,
+            artifacts=ArtifactStore(
+                bucket=bucket.name,
+                endpoint=store.internal_endpoint,
+                region=store.region,
+                access_key=store.access_key,
+                secret_key=store.secret_key,
+                namespace=namespace,
+            ),
+            size="10Gi",
+            keep=platform.data.keep,
+            pull_secret=_pull_secret("platform", foundation),
+        ),
+        inside,
+    )
+
+
+def _models(
+    wanted: Settings, foundation: Foundation, gateway: Gateway
+) -> dict[str, dict[str, Any]]:
+    """Every pinned model, serving; what the stack tells of each."""
+    namespace = foundation.namespaces["models"]
+    inside = pulumi.ResourceOptions(provider=foundation.cluster)
+    pull = _pull_secret("models", foundation)
+    served = {}
+    for name, pin in sorted(wanted.pins.items()):
+        how = wanted.model(name)
+        image = pulumi.Output.format(
+            "{0}/{1}@{2}", foundation.images.registry.host, name, pin.image
+        )
+        model = ModelService(
+            name,
+            ModelServiceArgs(
+                namespace=namespace,
+                gateway=gateway,
+                monitoring=foundation.namespaces["monitoring"],
+                image=image,
+                version=pin.version,
+                weights=pin.weights,
+                pull_secret=pull,
+                minimum=how.scaling.minimum,
+                maximum=how.scaling.maximum,
+                cpu_percent=how.scaling.cpu_percent,
+                cpu=how.resources.cpu,
+                memory=how.resources.memory,
+                gpu=how.resources.gpu,
+            ),
+            inside,
+        )
+        served[name] = {
+            "url": model.url,
+            "namespace": namespace,
+            "rollout": model.rollout,
+            "release": {"version": pin.version, "image": pin.image, "weights": pin.weights},
+        }
+    return served
+
+
+def _pull_secret(role: str, foundation: Foundation) -> pulumi.Output[str]:
+    return pull_secret(
+        f"pull-{role}",
+        namespace=foundation.namespaces[role],
+        docker_config_json=foundation.images.docker_config_json,
+        opts=pulumi.ResourceOptions(provider=foundation.cluster),
+    )
+
+
+def _export(
+    platform: Platform,
+    foundation: Foundation,
+    bucket: Bucket,
+    mlflow: MlflowServer,
+    models: dict[str, dict[str, Any]],
+) -> None:
+    store, registry = foundation.store, foundation.images.registry
+    outputs.export(
+        environment=platform.environment,
+        namespaces=foundation.namespaces,
+        bucket={"name": bucket.name, "endpoint": store.endpoint, "region": store.region},
+        registry={"url": foundation.images.url},
+        mlflow={"url": mlflow.url, "internalUrl": mlflow.internal_url},
+        models=models,
+        secret={
+            "objectStore": {"accessKey": store.access_key, "secretKey": store.secret_key},
+            "mlflow": {"username": mlflow.username, "password": mlflow.password},
+            "registry": {"username": registry.username, "password": registry.password},
+        },
+    )

@@ -1,0 +1,76 @@
+"""The kinds of text and number that settings hold, each with the words that ask for it."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, Strict
+from pydantic_core import PydanticCustomError
+
+# Host names under the stack's domain that the platform itself answers at.
+RESERVED = frozenset({"alertmanager", "grafana", "mlflow", "prometheus", "registry", "s3"})
+
+
+def _not_reserved(name: str) -> str:
+    if name in RESERVED:
+        names = ", ".join(sorted(RESERVED))
+        raise PydanticCustomError("expected", "a name other than {names}", {"names": names})
+    return name
+
+
+def _ascending(steps: tuple[int, ...]) -> tuple[int, ...]:
+    if list(steps) != sorted(set(steps)):
+        raise PydanticCustomError("expected", "percentages in ascending order, none twice")
+    return steps
+
+
+def _matching(pattern: str, words: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise PydanticCustomError("expected", "{words}", {"words": words})
+        return text
+
+    return AfterValidator(check)
+
+
+_Text = Annotated[str, Strict()]
+Digest = Annotated[_Text, _matching("sha256:[0-9a-f]{64}", "sha256: and 64 hex digits")]
+Sha256 = Annotated[_Text, _matching("[0-9a-f]{64}", "64 hex digits")]
+Commit = Annotated[_Text, _matching("[0-9a-f]{40}", "a commit, 40 hex digits")]
+Run = Annotated[_Text, _matching("[0-9a-f]{32}", "an MLflow run, 32 hex digits")]
+Word = Annotated[_Text, _matching(r"\S+", "a text without blanks")]
+Label = Annotated[
+    _Text,
+    _matching("[a-z]([a-z0-9-]{0,38}[a-z0-9])?", "at most 40 of a-z, 0-9 and -, a letter first"),
+]
+ModelName = Annotated[Label, AfterValidator(_not_reserved)]
+Environment = Annotated[
+    _Text, _matching("[a-z][a-z0-9]{0,15}", "at most 16 of a-z and 0-9, a letter first")
+]
+Domain = Annotated[
+    _Text,
+    _matching(
+        r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", "a domain like dev.example.org"
+    ),
+]
+Cpu = Annotated[
+    _Text,
+    _matching(
+        r"[1-9][0-9]*m|[1-9][0-9]*(\.[0-9]{1,3})?|0\.[0-9]{0,2}[1-9]", 'CPUs like "500m" or "2"'
+    ),
+]
+Memory = Annotated[_Text, _matching("[1-9][0-9]*([KMGT]i|[kMGT])", "memory like 256Mi")]
+Duration = Annotated[_Text, _matching("[1-9][0-9]*[smhdw]", "a duration like 10m or 7d")]
+SecretName = Annotated[
+    _Text, _matching("[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", "the name of a secret, not its value")
+]
+Flag = Annotated[bool, Strict()]
+Fraction = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(strict=True, ge=1, le=1000)]
+Percent = Annotated[int, Field(strict=True, ge=1, le=100)]
+Region = Annotated[_Text, _matching("[a-z]{2}(-[a-z]+)+-[1-9]", "a region like eu-west-1")]
+Account = Annotated[_Text, _matching("[0-9]{12}", "an account, 12 digits in quotes")]
+Steps = Annotated[
+    tuple[Annotated[int, Field(strict=True, ge=1, le=99)], ...],
+    Field(min_length=1),
+    AfterValidator(_ascending),
+]

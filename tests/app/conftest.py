@@ -1,0 +1,119 @@
+"""A bucket, an MLflow store and a model trained on the repository's 400 loans, all in tmp."""
+
+import subprocess
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import hypothesis
+import msgspec
+import pandas as pd
+import pytest
+from moto import mock_aws
+from starlette.testclient import TestClient
+
+from app import dataset, snapshots, train
+from app.serving import edge, model, web
+from app.serving.metrics import Metrics
+from app.serving.service import Service
+
+# Time limits would only measure how busy the machine is.
+hypothesis.settings.register_profile(
+    "ferry",
+    deadline=None,
+    suppress_health_check=[
+        hypothesis.HealthCheck.function_scoped_fixture,
+        hypothesis.HealthCheck.too_slow,
+    ],
+)
+hypothesis.settings.load_profile("ferry")
+
+ROOT = Path(__file__).parents[2]
+SHA256 = "0" * 64
+INFER = f"/v2/models/{train.MODEL}/infer"
+ERROR_FIELDS = {"error", "code", "problems", "requestId"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A model's folder and what training says about it."""
+
+    folder: Path
+    evidence: dict[str, Any]
+
+    @property
+    def weights(self) -> str:
+        return self.evidence["weights"]
+
+
+@pytest.fixture(scope="session")
+def loans() -> pd.DataFrame:
+    return dataset.load(sample=True)
+
+
+@pytest.fixture(scope="session")
+def trained(loans: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("model")
+    _, evidence = train.build(loans, SHA256, folder)
+    return Trained(folder=folder, evidence=evidence)
+
+
+@pytest.fixture(scope="session")
+def loaded(trained: Trained) -> model.Model:
+    return model.load(trained.folder, trained.weights)
+
+
+@pytest.fixture(scope="session")
+def loan(trained: Trained) -> dict[str, Any]:
+    """One valid loan, as a client would send it."""
+    golden = msgspec.json.decode((trained.folder / "golden.json").read_bytes())
+    return golden["rows"][0]
+
+
+@pytest.fixture
+def service(loaded: model.Model) -> Service:
+    """A service that has loaded its model."""
+    found = Service(name=train.MODEL, version="7", metrics=Metrics(train.MODEL, "7"))
+    found.serve(loaded)
+    return found
+
+
+@pytest.fixture
+def client(service: Service) -> TestClient:
+    """A client that shows a server's exception as the 500 that a real client would get."""
+    app = web.create(service, edge.Bounds(body_bytes=200_000))
+    return TestClient(app, raise_server_exceptions=False)
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Generator[snapshots.Bucket]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
+    with mock_aws():
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="loans")
+        client.put_bucket_versioning(Bucket="loans", VersioningConfiguration={"Status": "Enabled"})
+        yield snapshots.Bucket("loans")
+
+
+@pytest.fixture
+def committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A Git repository with one commit, whatever the tests run in; gives the commit."""
+    repository = tmp_path / "repository.git"
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run([*git, "init", "-q", "--bare", str(repository)], check=True)
+    monkeypatch.setenv("GIT_DIR", str(repository))
+    monkeypatch.setenv("GIT_WORK_TREE", str(ROOT))
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
+    found = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    return found.stdout.strip()
+
+
+def sample(service: Service, name: str, **labels: str) -> float | None:
+    """The value of one of the service's own series."""
+    common = {"model": service.name, "version": service.version}
+    return service.metrics.registry.get_sample_value(name, {**common, **labels})

@@ -1,0 +1,61 @@
+"""Whatever is sent, the answer is JSON, and never a 5xx."""
+
+import json
+from typing import Any
+
+from conftest import ERROR_FIELDS, INFER
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.testclient import TestClient
+
+from app import features
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+JSON = st.recursive(
+    SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20
+)
+TENSORS = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(features.NAMES) | st.text(),
+        "shape": st.lists(st.integers(-2, 3), max_size=3),
+        "datatype": st.sampled_from(["FP64", "INT64", "BYTES", "BOOL", "?"]),
+        "data": st.lists(JSON, max_size=3),
+    }
+)
+
+
+@given(body=JSON)
+def test_any_json_is_answered_with_json_and_no_5xx(client: TestClient, body: object) -> None:
+    for path in ("/predict", INFER):
+        answer = client.post(path, content=json.dumps(body).encode())
+        assert 400 <= answer.status_code < 500
+        assert answer.json().keys() == ERROR_FIELDS
+
+
+@given(inputs=st.lists(TENSORS, max_size=3))
+def test_any_tensors_are_answered_with_json_and_no_5xx(
+    client: TestClient, inputs: list[dict[str, Any]]
+) -> None:
+    answer = client.post(INFER, content=json.dumps({"inputs": inputs}).encode())
+    assert answer.status_code in (400, 413, 422)
+    assert answer.json().keys() == ERROR_FIELDS
+
+
+@given(body=st.binary())
+def test_any_bytes_are_answered_with_json_and_no_5xx(client: TestClient, body: bytes) -> None:
+    answer = client.post("/predict", content=body)
+    assert answer.status_code in (400, 422)
+    assert answer.json().keys() == ERROR_FIELDS
+
+
+@given(name=st.sampled_from(features.NAMES), value=SCALARS)
+def test_any_value_is_scored_or_refused_by_name(
+    client: TestClient, loan: dict[str, Any], name: str, value: object
+) -> None:
+    answer = client.post("/predict", content=json.dumps({**loan, name: value}).encode())
+    if answer.status_code == 200:
+        assert 0 <= answer.json()["probability"] <= 1
+    elif answer.status_code == 422 and answer.json()["code"] != "schema":
+        assert [problem["field"] for problem in answer.json()["problems"]] == [name]
+    else:
+        assert answer.json()["code"] in ("json", "schema")

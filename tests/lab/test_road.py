@@ -1,0 +1,257 @@
+"""The whole road, walked once in a clone of its own: from `make up` to nothing left behind."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from ruamel.yaml import YAML
+
+pytestmark = pytest.mark.lab
+
+HERE = Path(__file__).parents[2]
+STACK = "road"
+MODEL = "credit-default"
+
+
+class Clone:
+    """A clone with the lab's environment, and the commands a person would type in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / f"Pulumi.{STACK}.yaml"
+        self.environment = dict(os.environ)
+        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
+
+    def run(self, *command: str, code: int = 0) -> str:
+        """What the command printed, both streams; fails the test on another exit code."""
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, f"{' '.join(command)}: {done.returncode}\n{done.stdout}"
+        return done.stdout
+
+    def make(self, target: str, code: int = 0) -> str:
+        return self.run("make", target, f"STACK={STACK}", code=code)
+
+    def enter(self) -> None:
+        """Take over what `make env` exports, as `eval` would."""
+        lines = subprocess.run(
+            ["bash", "-c", f'eval "$(make -s env STACK={STACK})" && env -0'],
+            cwd=self.folder, env=self.environment, capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        self.environment = dict(line.split("=", 1) for line in lines.split("\0") if line)
+
+    def ferry(self, *arguments: str, code: int = 0) -> str:
+        command, *rest = arguments
+        return self.run(".venv/bin/ferry", command, "--stack", STACK, *rest, code=code)
+
+    def pulumi(self, *arguments: str, code: int = 0) -> str:
+        return self.run("pulumi", *arguments, "--stack", STACK, "--non-interactive", code=code)
+
+    def kubectl(self, *arguments: str) -> str:
+        return self.run("kubectl", *arguments)
+
+    def status(self) -> dict:
+        answer = self.ferry("status", "--score", "app/data/loan.json", "--json")
+        return json.loads(answer[answer.index("{") :])
+
+    def pin(self) -> dict:
+        return YAML(typ="safe").load(self.file.read_text())["config"]["ferry:pins"][MODEL]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    """The working tree as one commit, with a stack of its own: a new stack is a new file."""
+    folder = tmp_path_factory.mktemp("road") / "ferry"
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=HERE, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    for name in filter(None, listed.split("\0")):
+        if (HERE / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(HERE / name, folder / name)
+    copy = Clone(folder)
+    dev = (folder / "Pulumi.dev.yaml").read_text()
+    settings = dev.partition("  ferry:pins:")[0].partition("encryptionsalt:")[0]
+    assert "environment: dev" in settings
+    copy.file.write_text(
+        settings.replace("environment: dev", f"environment: {STACK}").replace(
+            "dev.ferry.test", f"{STACK}.ferry.test"
+        )
+    )
+    for command in (
+        ("init", "--quiet"),
+        ("config", "user.name", "road"),
+        ("config", "user.email", "road@ferry.test"),
+        ("add", "--all"),
+        ("commit", "--quiet", "--message", "The tree under test"),
+    ):
+        copy.run("git", *command)
+    try:
+        yield copy
+    finally:
+        copy.make("purge")
+
+
+@pytest.fixture(scope="module")
+def up(clone: Clone) -> str:
+    """What the first `make up` printed; everything below stands on it."""
+    printed = clone.make("up")
+    clone.enter()
+    return printed
+
+
+def test_make_up_ends_with_the_pinned_release_and_a_scored_loan(clone: Clone, up: str) -> None:
+    ending = up[-3000:]
+    assert f"{MODEL}.{STACK}.ferry.test" in ending
+    assert "probability" in ending
+    assert clone.pin()["image"][:40] in ending
+
+
+def test_the_ingress_gives_the_same_score_to_anybody(clone: Clone, up: str) -> None:
+    loan = json.loads((clone.folder / "app/data/loan.json").read_text())
+    answer = requests.post(
+        f"http://{MODEL}.{STACK}.ferry.test/predict", json=loan, timeout=10
+    ).json()
+    assert answer == clone.status()["models"][MODEL]["score"]
+
+
+def test_the_pods_run_the_digest_of_the_pin(clone: Clone, up: str) -> None:
+    images = clone.kubectl(
+        "get", "pods", "-n", f"{STACK}-models", "-l", f"app.kubernetes.io/name={MODEL}",
+        "-o", "jsonpath={.items[*].spec.containers[*].image}",
+    )  # fmt: skip
+    assert {image.partition("@")[2] for image in images.split()} == {clone.pin()["image"]}
+
+
+def test_the_pin_is_what_the_model_registry_and_the_bucket_hold(clone: Clone, up: str) -> None:
+    assert "1 pin(s)" in clone.ferry("verify")
+    shown = clone.run(".venv/bin/ferry", "release", "show", MODEL, "--stack", STACK, "--json")
+    release = json.loads(shown)
+    assert {name: release[name] for name in ("version", "run", "weights", "commit")} == {
+        name: clone.pin()[name] for name in ("version", "run", "weights", "commit")
+    }
+    assert release["commit"] == clone.run("git", "rev-parse", "HEAD").strip()
+
+
+def test_every_comment_of_the_stack_file_is_still_there(clone: Clone, up: str) -> None:
+    before = clone.run("git", "show", f"HEAD:{clone.file.name}").splitlines()
+    assert set(before) <= set(clone.file.read_text().splitlines())
+
+
+def test_a_preview_right_after_is_empty(clone: Clone, up: str) -> None:
+    clone.pulumi("preview", "--expect-no-changes")
+
+
+def test_make_up_again_changes_nothing(clone: Clone, up: str) -> None:
+    pin, text = clone.pin(), clone.file.read_text()
+    printed = clone.make("up")
+    assert "unchanged" in printed
+    assert not {"+ ", "~ ", "- "} & {line[:2] for line in printed.splitlines()}
+    assert (clone.pin(), clone.file.read_text()) == (pin, text)
+
+
+def test_a_deployment_deleted_behind_our_back_is_seen_by_refresh_and_healed_by_up(
+    clone: Clone, up: str
+) -> None:
+    namespace = f"{STACK}-models"
+    clone.kubectl("delete", "deployment", "-n", namespace, "--all", "--wait")
+    assert "deleted" in clone.pulumi("refresh", "--yes")
+    assert "created" in clone.pulumi("up", "--yes", "--skip-preview")
+    assert "probability" in clone.status()["models"][MODEL]["score"].get("predictions", [{}])[0]
+
+
+def test_settings_that_make_no_sense_stop_everything_at_once(clone: Clone, up: str) -> None:
+    good = clone.file.read_text()
+    try:
+        clone.file.write_text(
+            good.replace("environment:", "enviroment:").replace("lockDays: 1", "lockDays: never")
+        )
+        refusal = clone.ferry("check", code=2)
+        assert "enviroment" in refusal
+        assert "did you mean environment?" in refusal
+        assert "lockDays" in refusal
+        line = good.splitlines().index(f"    environment: {STACK}") + 1
+        assert f"{clone.file.name}:{line}" in refusal
+        preview = clone.pulumi("preview", code=255)
+        assert "did you mean environment?" in preview
+        assert "kubernetes:" not in preview
+    finally:
+        clone.file.write_text(good)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("version", "999"), ("weights", "sha256:" + "0" * 64), ("image", "sha256:" + "0" * 64)],
+    ids=["a version that is missing", "other weights", "an image that is missing"],
+)
+def test_a_pin_to_what_is_not_there_deploys_nothing(
+    clone: Clone, up: str, field: str, value: str
+) -> None:
+    good = clone.file.read_text()
+    try:
+        clone.file.write_text(good.replace(str(clone.pin()[field]), value, 1) if field != "version"
+                              else good.replace("version: 1\n", f"version: {value}\n"))  # fmt: skip
+        assert clone.pin()[field] == (int(value) if field == "version" else value)
+        refusal = clone.ferry("verify", code=3)
+        assert "nothing was deployed" in refusal
+        assert value in refusal
+        clone.make("up", code=2)
+    finally:
+        clone.file.write_text(good)
+    clone.pulumi("preview", "--expect-no-changes")
+
+
+def test_a_pin_without_a_digest_is_a_settings_error(clone: Clone, up: str) -> None:
+    good = clone.file.read_text()
+    try:
+        clone.file.write_text(good.replace(clone.pin()["image"], "latest"))
+        assert "ferry:pins.credit-default.image" in clone.ferry("check", code=2)
+    finally:
+        clone.file.write_text(good)
+
+
+def test_no_secret_stands_in_the_clear_in_state_or_stack_file(clone: Clone, up: str) -> None:
+    raw = clone.pulumi("stack", "output", "credentials", "--show-secrets", "--json")
+    login = json.loads(raw)
+    values = [value for keys in login.values() for key, value in keys.items() if key != "username"]
+    assert len(values) == 4
+    state = clone.pulumi("stack", "export")
+    outputs = clone.pulumi("stack", "output", "--json")
+    for value in values:
+        assert value not in state
+        assert value not in outputs
+        assert value not in clone.file.read_text()
+
+
+def test_destroy_takes_everything_and_up_would_build_it_again(clone: Clone, up: str) -> None:
+    clone.pulumi("destroy", "--yes", "--skip-preview")
+    namespaces = clone.kubectl("get", "namespaces", "-o", "name")
+    assert f"{STACK}-" not in namespaces
+    assert json.loads(clone.pulumi("stack", "export"))["deployment"].get("resources", []) in (
+        [],
+        None,
+    ) or all(
+        resource["type"] == "pulumi:pulumi:Stack"
+        for resource in json.loads(clone.pulumi("stack", "export"))["deployment"]["resources"]
+    )
+
+
+def test_make_down_leaves_nothing_of_ours_on_the_machine(clone: Clone, up: str) -> None:
+    clone.make("down")
+    assert f"ferry-{STACK}" not in clone.run("ip", "netns", "list")
+    assert f"labs/{STACK}" not in Path("/proc/self/mounts").read_text()
+    assert f"{STACK}.ferry.test" not in Path("/etc/hosts").read_text()
+    left = [
+        Path("/proc", pid, "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        for pid in os.listdir("/proc")
+        if pid.isdigit() and Path("/proc", pid, "cmdline").exists()
+    ]
+    assert not [line for line in left if f"labs/{STACK}" in line]
