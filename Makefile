@@ -13,6 +13,7 @@ APP := app/.venv/bin/python
 UV = $$(lab/uv)
 LAB := eval "$$($(PYTHON) -m lab env $(STACK))" &&
 FERRY := .venv/bin/ferry
+ENGINE_UP := pulumi up --stack $(STACK) --yes --skip-preview --suppress-outputs --non-interactive
 
 .PHONY: help up down purge env preview refresh destroy release status unit test check format bench
 
@@ -20,16 +21,19 @@ help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 up: .venv app/.venv ## From a bare machine to a scored loan: cluster, platform, model; again: no changes
+	@$(PYTHON) -m lab.toolchain
 	@$(PYTHON) -m lab up $(STACK)
-	@$(LAB) flock --timeout 3600 "$$FERRY_LAB_STATE/make-up.lock" $(MAKE) road
+	@$(LAB) exec {lock}> "$$PULUMI_HOME/make-up.lock" && \
+	    { flock --nonblock $$lock || { echo "another make up of $(STACK) is running; waiting"; flock $$lock; }; } && \
+	    $(MAKE) road
 
 .PHONY: road
 road: # what `up` does once the lab answers, one at a time
 	@$(FERRY) check --stack $(STACK)
 	@pulumi stack select --create $(STACK)
-	@$(FERRY) verify --stack $(STACK)
-	@pulumi up --stack $(STACK) --yes --skip-preview
-	@$(FERRY) status --stack $(STACK) --pinned $(MODEL) || { $(MAKE) release && pulumi up --stack $(STACK) --yes --skip-preview; }
+	@$(FERRY) verify --stack $(STACK) || [ $$? -eq 5 ] # what is down, `pulumi up` heals
+	@$(ENGINE_UP)
+	@$(FERRY) release show $(MODEL) --stack $(STACK) > /dev/null || { $(MAKE) release && $(ENGINE_UP); }
 	@$(FERRY) status --stack $(STACK) --score app/data/loan.json
 
 release: .venv app/.venv ## Walk the model's road: snapshot, train, register, image, pin
@@ -45,7 +49,7 @@ status: ## URLs, pinned releases, health
 env: .venv ## Print the exports that put tools, kubeconfig and state on the path
 	@$(PYTHON) -m lab env $(STACK)
 
-preview refresh destroy: .venv ## pulumi preview, refresh or destroy of STACK (refresh and destroy ask first)
+preview refresh destroy: .venv ## The engine's own, on STACK; refresh and destroy ask first
 	@$(LAB) pulumi $@ --stack $(STACK)
 
 down: .venv ## Stop the lab of STACK; its data stay
@@ -54,6 +58,7 @@ down: .venv ## Stop the lab of STACK; its data stay
 purge: .venv ## Stop the lab of STACK, delete its data, and take the pins out that point into it
 	@$(PYTHON) -m lab purge $(STACK)
 	@$(FERRY) unpin --all --stack $(STACK)
+	@sed -i '/^encryptionsalt:/d' Pulumi.$(STACK).yaml # its passphrase is gone with the state
 
 unit: .venv app/.venv ## Unit tests, with mocks: seconds
 	$(PYTHON) -m pytest

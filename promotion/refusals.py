@@ -25,6 +25,12 @@ class Conflict(Refusal):
     exit_code = 4
 
 
+class NeverUp(Refusal):
+    """The stack has no outputs: nobody brought it up with this state."""
+
+    exit_code = 5
+
+
 class DependencyDown(Refusal):
     """MLflow, the registry, the bucket or the engine does not answer."""
 

@@ -13,6 +13,8 @@ from promotion.release import Release
 from promotion.stack import Stack
 
 _out = Console(highlight=False)
+if not _out.is_terminal:
+    _out.width = 120  # a pipe has no width: wide enough for a digest in one piece
 _TIMEOUT = 10  # seconds
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from infra.outputs import Credentials, StackOutputs, credentials
 from infra.settings import Settings, parse
-from promotion.refusals import DependencyDown, UsageRefused
+from promotion.refusals import DependencyDown, NeverUp, UsageRefused
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Stack:
     def _raw(self) -> dict[str, Any]:
         answer = self._pulumi("stack", "output", "--json", "--show-secrets", "--stack", self.name)
         if not (outputs := json.loads(answer)):
-            raise DependencyDown(f"{self.name} was never brought up here; run `pulumi up` first")
+            raise NeverUp(f"{self.name} was never brought up here; run `pulumi up` first")
         return outputs
 
     def _pulumi(self, *arguments: str) -> str:
@@ -86,6 +86,8 @@ class Stack:
             "MLFLOW_TRACKING_URI": outputs.mlflow.url,
             "MLFLOW_TRACKING_USERNAME": mlflow.username,
             "MLFLOW_TRACKING_PASSWORD": mlflow.password,
+            # Else the server answers with the bucket's own address, as only the cluster knows it.
+            "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
             "AWS_REGION": outputs.bucket.region,
             "AWS_ENDPOINT_URL_S3": outputs.bucket.endpoint,
             "FERRY_BUCKET": outputs.bucket.name,

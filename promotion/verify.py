@@ -5,14 +5,20 @@ from collections.abc import Iterator, Mapping
 from infra.settings import Pin
 from promotion import evidence, images
 from promotion.models import ModelRegistry
-from promotion.refusals import GateRefused
+from promotion.refusals import GateRefused, NeverUp
 from promotion.release import Release
 from promotion.stack import Stack
 
 
 def verify(stack: Stack, pins: Mapping[str, Pin]) -> None:
     """Raise `GateRefused` naming every pin whose version, weights, image or evidence differs."""
-    registry = ModelRegistry(stack)
+    try:
+        registry = ModelRegistry(stack)
+    except NeverUp as error:
+        raise GateRefused(
+            f"{stack.file.name} pins {', '.join(sorted(pins))}, and {stack.name} was never brought "
+            f"up here: nothing holds what is pinned; run `ferry unpin --all --stack {stack.name}`"
+        ) from error
     complaints = [
         f"{stack.file.name}: ferry:pins.{model}: {complaint}"
         for model, pin in pins.items()
