@@ -69,16 +69,19 @@ test: unit ## Everything: unit, engine, lab
 	$(PYTHON) -m pytest -m lab tests/lab
 
 check: .venv app/.venv ## Format, lint, types, locks
-	.venv/bin/ruff format --check . app tests/app
+	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
-	app/.venv/bin/ruff check --config app/pyproject.toml app tests/app
-	.venv/bin/ty check
-	cd app && .venv/bin/ty check
+	.venv/bin/ty check --quiet
+	app/.venv/bin/ruff format --check app tests/app
+	app/.venv/bin/ruff check app tests/app
+	app/.venv/bin/ty check --quiet --project app app tests/app
 	$(UV) lock --check && $(UV) lock --check --project app
 
 format: .venv app/.venv ## Put format and import order right
-	.venv/bin/ruff format . app tests/app
+	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
+	app/.venv/bin/ruff format app tests/app
+	app/.venv/bin/ruff check --fix app tests/app
 
 bench: .venv app/.venv ## Measure what the README claims
 	$(PYTHON) -m benchmarks
