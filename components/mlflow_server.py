@@ -154,6 +154,8 @@ class MlflowServer(pulumi.ComponentResource):
                 "name": image.apply(lambda digest: f"{name}-upgrade-{digest[-64:][:12]}"),
                 "namespace": namespace,
                 "labels": labels(name, version=VERSION),
+                # One that failed stays failed: the next update makes another.
+                "annotations": {"pulumi.com/replaceUnready": "true"},
             },
             spec={
                 "backoff_limit": 3,

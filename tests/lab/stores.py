@@ -1,0 +1,83 @@
+"""Real services on free loopback ports, each with storage of its own: an S3 store, a registry."""
+
+import contextlib
+import socket
+import subprocess
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import bcrypt
+
+from lab import toolchain
+
+_PATIENCE = 30  # seconds
+
+
+@dataclass(frozen=True)
+class Service:
+    """Where a service answers, and with whose credentials."""
+
+    address: str
+    user: str
+    password: str
+
+
+@contextlib.contextmanager
+def s3_store(folder: Path) -> Generator[Service]:
+    """A VersityGW over `folder`, with versioning."""
+    service = Service(f"127.0.0.1:{_free_port()}", "trial", "trial-secret")
+    for name in ("data", "versions"):
+        (folder / name).mkdir()
+    command = [
+        *(str(toolchain.binary("versitygw")), "--port", service.address, "--quiet"),
+        *("--access", service.user, "--secret", service.password),
+        *("posix", "--versioning-dir", str(folder / "versions"), str(folder / "data")),
+    ]
+    with _running(command, service.address, folder / "log"):
+        yield service
+
+
+@contextlib.contextmanager
+def image_registry(folder: Path, *, locked: bool = False) -> Generator[Service]:
+    """A distribution registry over `folder`; `locked`: it asks who you are."""
+    service = Service(f"127.0.0.1:{_free_port()}", "trial", "trial-password")
+    lines = [
+        "version: 0.1",
+        f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}}}",
+        f"http: {{addr: {service.address}}}",
+    ]
+    if locked:
+        hashed = bcrypt.hashpw(service.password.encode(), bcrypt.gensalt(4)).decode()
+        (folder / "users").write_text(f"{service.user}:{hashed}\n")
+        lines.append(f"auth: {{htpasswd: {{realm: trial, path: {folder / 'users'}}}}}")
+    (folder / "config.yaml").write_text("\n".join(lines))
+    command = [str(toolchain.binary("registry")), "serve", str(folder / "config.yaml")]
+    with _running(command, service.address, folder / "log"):
+        yield service
+
+
+@contextlib.contextmanager
+def _running(command: list[str], address: str, log: Path) -> Generator[None]:
+    host, port = address.split(":")
+    with log.open("wb") as stream:
+        process = subprocess.Popen(command, stdout=stream, stderr=stream)
+    try:
+        until = time.monotonic() + _PATIENCE
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1):
+                break
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < until, f"{command[0]} does not listen: {log.read_text()}"
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait(_PATIENCE)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
