@@ -26,6 +26,11 @@ def build(
     registry = ModelRegistry(stack)
     number = registry.candidate(model) if version is None else version
     registered = registry.version(model, number)
+    if registered.dirty:
+        raise GateRefused(
+            f"{model} version {number} was trained with changes to app/ that commit "
+            f"{registered.commit[:12]} does not have; commit them, then `make release`"
+        )
     bucket = stack.bucket()
     folder = evidence.prefix(model, number)
     if (stored := evidence.read(bucket, folder + "release.json")) is not None:
@@ -40,7 +45,7 @@ def build(
         image = _image(stack, registered, context, say)
     files = {"metrics.json": canonical(metrics)}
     release = Release(
-        **registered.model_dump(),
+        **registered.model_dump(exclude={"dirty"}),
         image=image,
         files={name: digest(content) for name, content in files.items()},
     )

@@ -1,7 +1,7 @@
 """The model registry as promotion reads it: versions with the tags that registration left."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +30,8 @@ class Registered(BaseModel):
     data: Data
     features: Digest
     weights: Digest
+    dirty: bool
+    """Whether the code it was trained with differed from its commit."""
 
 
 class ModelRegistry:
@@ -94,7 +96,7 @@ class ModelRegistry:
                 self._client.set_model_version_tag(model, str(version), f"ferry.{name}", value)
 
     @contextmanager
-    def _answers(self, missing: str) -> Iterator[None]:
+    def _answers(self, missing: str) -> Generator[None]:
         from mlflow.exceptions import MlflowException, RestException
 
         try:

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
@@ -76,7 +76,7 @@ def _round_trip() -> YAML:
 
 
 @contextmanager
-def _alone_in(directory: Path) -> Iterator[None]:
+def _alone_in(directory: Path) -> Generator[None]:
     """Hold the directory's lock: the file itself is replaced, so it can't carry one."""
     handle = os.open(directory, os.O_RDONLY)
     try:

@@ -5,6 +5,7 @@ import os
 import socket
 import struct
 import subprocess
+import time
 from pathlib import Path
 from string import Template
 
@@ -14,10 +15,12 @@ from lab.cluster.identity import Lab
 from lab.errors import LabError
 
 DEPLOYMENTS = {"coredns", "metrics-server", "traefik"}
+NAMESPACES = ("kube-system", "traefik")
 _MANIFESTS = Path(__file__).parent / "manifests"
 _KUSTOMIZATION = "kustomization.yaml"
 _SERVER_SIDE = ("--server-side", "--force-conflicts", "--field-manager=ferry-lab")
 _SECONDS = 2
+_PAUSE = 0.2
 
 
 def documents(lab: Lab) -> str:
@@ -46,9 +49,41 @@ def apply(lab: Lab) -> None:
 
 def applied(lab: Lab) -> bool:
     """Whether this content was applied and its Deployments are still there."""
-    there = api.deployments(lab, "kube-system") | api.deployments(lab, "traefik")
     mark = _mark(lab)
-    return mark.exists() and mark.read_text() == _digest(lab) and there.keys() >= DEPLOYMENTS
+    if not mark.exists() or mark.read_text() != _digest(lab):
+        return False
+    return deployments(lab).keys() >= DEPLOYMENTS
+
+
+def deployments(lab: Lab) -> dict[str, bool]:
+    """Every Deployment beside the person's own, and whether it is available."""
+    return {
+        name: available
+        for namespace in NAMESPACES
+        for name, available in api.deployments(lab, namespace).items()
+    }
+
+
+def wait(lab: Lab, seconds: float) -> None:
+    """Returns when DNS and ingress answer. LabError says what their pods complain of."""
+    # A pod that once failed is tried again after minutes; a new one is tried at once.
+    for namespace in NAMESPACES:
+        if pods := api.stuck(lab, namespace):
+            _kubectl(lab, "delete", "pod", f"--namespace={namespace}", "--now", *pods)
+    limit = time.monotonic() + seconds
+    while not (names_resolve(lab) and ingress_answers(lab)):
+        if time.monotonic() > limit:
+            complaints = [api.stuck(lab, namespace) for namespace in NAMESPACES]
+            raise LabError(
+                f"CoreDNS or traefik does not answer after {seconds:.0f} s; {_told(complaints)} "
+                f"(`kubectl --kubeconfig={lab.kubeconfig} get pod -A`)"
+            )
+        time.sleep(_PAUSE)
+
+
+def _told(complaints: list[dict[str, str]]) -> str:
+    rows = [f"pod {name}: {text}" for found in complaints for name, text in found.items()]
+    return "; ".join(rows) or "their pods do not complain"
 
 
 def names_resolve(lab: Lab) -> bool:

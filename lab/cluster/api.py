@@ -10,6 +10,7 @@ from lab.cluster.identity import Lab
 
 _SECONDS = 5
 _PAUSE = 0.2
+_STUCK = {"ErrImagePull", "ImagePullBackOff", "CrashLoopBackOff", "CreateContainerError"}
 
 
 def get(lab: Lab, path: str) -> dict[str, Any]:
@@ -50,6 +51,17 @@ def deployments(lab: Lab, namespace: str) -> dict[str, bool]:
         item["metadata"]["name"]: item["status"].get("availableReplicas", 0)
         >= item["spec"].get("replicas", 1)
         for item in found.get("items", [])
+    }
+
+
+def stuck(lab: Lab, namespace: str) -> dict[str, str]:
+    """Every pod of a namespace with a container that waits for a remedy, and what it says."""
+    found = get(lab, f"/api/v1/namespaces/{namespace}/pods").get("items", [])
+    return {
+        pod["metadata"]["name"]: f"{waiting['reason']}: {waiting.get('message', '')}"
+        for pod in found
+        for container in pod["status"].get("containerStatuses", [])
+        if (waiting := container["state"].get("waiting", {})).get("reason", "") in _STUCK
     }
 
 

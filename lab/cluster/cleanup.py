@@ -25,6 +25,7 @@ def stop(lab: Lab) -> None:
 
     Works on whatever is left, in any state; LabError names what could not be removed.
     """
+    network.refuse_namesake(lab)
     processes = Processes(lab.folder, lab.namespace)
     # First those that would start a pod again, then the pods, then what the pods need.
     processes.stop(("attendant", "kubelet", "scheduler", "controller-manager"))

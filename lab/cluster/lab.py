@@ -59,6 +59,7 @@ def up(name: str, progress: Progress) -> None:
     toolchain.ensure(_TOOLS)
     with alone(lock_file(name), progress.say):
         lab = _enter(name)
+        network.refuse_namesake(lab)
         if _is_up(lab):
             progress.say(f"lab {name} is up at {lab.address}")
             return
@@ -179,8 +180,7 @@ def _start(lab: Lab, progress: Progress) -> None:
         since = f"{began:%Y-%m-%dT%H:%M:%SZ}" if fresh else ""
         processes.wait("kubelet", "the node", lambda: api.ready_since(lab, since), _PATIENCE)
     with progress.part("names and ingress answer"):
-        processes.wait("kubelet", "CoreDNS", lambda: addons.names_resolve(lab), _PATIENCE)
-        processes.wait("kubelet", "traefik", lambda: addons.ingress_answers(lab), _PATIENCE)
+        addons.wait(lab, _PATIENCE)
     progress.say(f"lab {lab.name} is up at {lab.address} after {progress.seconds:.1f} s")
 
 

@@ -17,8 +17,22 @@ def exists(lab: Lab) -> bool:
     return os.path.ismount(_place(lab))
 
 
+def refuse_namesake(lab: Lab) -> None:
+    """LabError when a lab of this name, kept in another folder, holds the name's network."""
+    try:
+        owner = _alias(lab).read_text().strip()
+    except FileNotFoundError:
+        return
+    if owner and owner != str(lab.folder):
+        raise LabError(
+            f"a lab {lab.name} is up already, and {owner} holds it: `FERRY_STATE="
+            f"{Path(owner).parents[1]} python -m lab down {lab.name}`, or take another name"
+        )
+
+
 def ensure(lab: Lab) -> None:
     """Makes what is missing; what is there already stays as it is."""
+    refuse_namesake(lab)
     _refuse_foreign_routes(lab)
     if not exists(lab):
         _place(lab).unlink(missing_ok=True)
@@ -30,7 +44,8 @@ def ensure(lab: Lab) -> None:
         )
     _run(
         ["ip", "-batch", "-"],
-        f"addr replace {lab.gateway}/{lab.wire.prefixlen} dev {lab.link}\nlink set {lab.link} up\n",
+        f"addr replace {lab.gateway}/{lab.wire.prefixlen} dev {lab.link}\nlink set {lab.link} up\n"
+        f"link set {lab.link} alias {lab.folder}\n",
     )
     _run(
         ["ip", "-netns", lab.namespace, "-batch", "-"],
@@ -107,6 +122,11 @@ def _reach_outside(lab: Lab) -> None:
         }}
     """
     _run(["nft", "-f", "-"], rules)
+
+
+def _alias(lab: Lab) -> Path:
+    """Where the kernel keeps a note on the wire: the folder of the lab it belongs to."""
+    return Path(f"/sys/class/net/{lab.link}/ifalias")
 
 
 def _forwarding(device: str) -> Path:

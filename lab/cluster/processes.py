@@ -150,8 +150,10 @@ class Processes:
         """The end of the part's log, and what to do where the log says why."""
         log = self.log(name)
         text = log.read_text(errors="replace") if log.exists() else ""
-        remedy = next((advice for sign, advice in _REMEDIES.items() if sign in text), "")
-        last = "\n".join(f"  {line[:300]}" for line in text.splitlines()[-_LINES_SHOWN:])
+        lines = text.splitlines()[-_LINES_SHOWN:]
+        signs = _REMEDIES.items()
+        remedy = next((advice for sign, advice in signs if sign in "\n".join(lines)), "")
+        last = "\n".join(f"  {line[:300]}" for line in lines)
         return f"{remedy}Its log {log} ends with\n{last}"
 
     def marked(self) -> Iterator[int]:

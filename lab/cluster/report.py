@@ -28,7 +28,7 @@ def status(name: str) -> dict[str, Any]:
     pids = {part: processes.alive(part) for part in PARTS}
     serving = api.ready(lab) if pids["apiserver"] else False
     node = serving and api.ready_since(lab, "")
-    there = api.deployments(lab, "kube-system") | api.deployments(lab, "traefik") if serving else {}
+    there = addons.deployments(lab) if serving else {}
     available = {name: there.get(name, False) for name in sorted(addons.DEPLOYMENTS)}
     return {
         "name": name,

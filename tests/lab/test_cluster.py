@@ -120,10 +120,20 @@ class Lab:
         self.kubectl("rollout", "status", "deployment/web", "--timeout=120s")
 
     def starts(self) -> int:
-        """How often the web server was started, told by itself through the Ingress."""
-        address = f"http://web.{self.name}.ferry.test/starts"
-        with urllib.request.urlopen(address, timeout=5) as answer:
-            return len(answer.read().split())
+        """How often the web server was started, told by itself through the Ingress.
+
+        The Ingress controller takes a while to find an API server that was away: it is waited for.
+        """
+        told: list[int] = []
+
+        def ask() -> bool:
+            address = f"http://web.{self.name}.ferry.test/starts"
+            with urllib.request.urlopen(address, timeout=5) as answer:
+                told.append(len(answer.read().split()))
+            return True
+
+        _eventually(ask, 60)
+        return told[-1]
 
     def traces(self) -> list[str]:
         """Everything on the machine that is this lab's."""
@@ -170,7 +180,7 @@ def _eventually(check: object, seconds: float = 30) -> None:
         try:
             assert callable(check)
             assert check()
-        except (AssertionError, OSError):
+        except (AssertionError, OSError, subprocess.CalledProcessError):
             if time.monotonic() > limit:
                 raise
             time.sleep(0.3)
@@ -252,7 +262,7 @@ def test_nobody_gets_in_without_a_name(lab: Lab) -> None:
 
 
 def test_the_volume_of_a_deleted_claim_goes_with_it(lab: Lab) -> None:
-    claim = WORKLOAD.split("---")[0].replace("data", "short-lived")
+    claim = WORKLOAD.split("---")[0].replace("name: data", "name: short-lived")
     lab.kubectl("apply", "-f", "-", given=claim)
     volumes = paths.state("test") / "volumes"
     _eventually(lambda: len(list(volumes.glob("default-short-lived-*"))) == 1)

@@ -196,7 +196,8 @@ def test_public_registries_are_answered_by_the_mirror(lab: Lab) -> None:
     assert host == {"capabilities": ["pull", "resolve"], "override_path": True}
     assert docker["server"] == "https://registry-1.docker.io"
     own = tomllib.loads((certs / "registry.dev.ferry.test" / "hosts.toml").read_text())
-    assert own == {"server": "http://registry.dev.ferry.test"}
+    plain = {"capabilities": ["pull", "resolve"]}
+    assert own == {"host": {"http://registry.dev.ferry.test": plain}}
     assert sorted(os.listdir(certs)) == [
         "docker.io",
         "ghcr.io",
