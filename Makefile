@@ -84,10 +84,10 @@ format: .venv app/.venv ## Put format and import order right
 	app/.venv/bin/ruff check --fix app tests/app
 
 bench: .venv app/.venv ## Measure what the README claims
-	$(PYTHON) -m benchmarks
+	@$(LAB) $(PYTHON) -m benchmarks $(STACK)
 
 .venv: uv.lock pyproject.toml
-	@$(UV) sync --locked --compile-bytecode --quiet && touch $@
+	@$(UV) sync --locked --compile-bytecode && touch $@
 
 app/.venv: app/uv.lock app/pyproject.toml
-	@$(UV) sync --project app --locked --compile-bytecode --quiet && touch $@
+	@$(UV) sync --project app --locked --compile-bytecode && touch $@

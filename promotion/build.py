@@ -58,7 +58,7 @@ def build(
 def _metrics(described: Path) -> dict[str, object]:
     try:
         return json.loads(described.read_text())["metrics"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise GateRefused(f"the model's {described.name} gives no metrics: {error!r}") from error
 
 
