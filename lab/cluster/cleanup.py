@@ -1,5 +1,6 @@
 """Ends and removes what a lab has on the machine, and only that; its data stay."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -32,10 +33,7 @@ def stop(lab: Lab) -> None:
     _end_pods(lab)
     processes.stop(("apiserver", "proxy", "mirror"))
     processes.stop(("etcd", "containerd"))
-    sockets = _shim_sockets(lab)
     processes.end_marked()
-    for socket in sockets:
-        socket.unlink(missing_ok=True)
     _unmount(lab.folder)
     _refuse_mounts(lab.folder)
     shutil.rmtree(lab.folder / "containerd" / "state", ignore_errors=True)
@@ -72,10 +70,16 @@ def _is_first(pid: int) -> bool:
     return len(numbers) > 1 and numbers[-1] == "1"
 
 
-def _shim_sockets(lab: Lab) -> list[Path]:
-    """The sockets of the lab's shims, which a shim that is killed leaves in a shared folder."""
-    tasks = (lab.folder / "containerd" / "state").glob("io.containerd.runtime.v2.task/*/*/address")
-    return [Path(file.read_text().removeprefix("unix://")) for file in tasks]
+def _sandboxes(lab: Lab) -> list[str]:
+    """The ids of all sandboxes the lab's containerd knows, running or not."""
+    folder = lab.folder / "containerd" / "root" / "io.containerd.grpc.v1.cri" / "sandboxes"
+    return [sandbox.name for sandbox in folder.glob("*")]
+
+
+def shim_socket(lab: Lab, sandbox: str) -> Path:
+    """Where containerd puts the socket of a sandbox's shim: a folder all containerds share."""
+    name = f"{lab.runtime_socket}/k8s.io/{sandbox}"
+    return Path("/run/containerd/s") / hashlib.sha256(name.encode()).hexdigest()
 
 
 def mounts(folder: Path) -> Iterator[Path]:
@@ -113,9 +117,12 @@ def _remove_traces(lab: Lab) -> None:
             link.unlink()
     with suppress(OSError):  # others' links
         _POD_LOG_LINKS.rmdir()
-    # The loopback network has the same name in every cluster, so its results go by sandbox.
-    sandboxes = lab.folder / "containerd" / "root" / "io.containerd.grpc.v1.cri" / "sandboxes"
-    own = [f"cni-loopback-{sandbox.name}-*" for sandbox in sandboxes.glob("*")]
+    own = []
+    for sandbox in _sandboxes(lab):
+        # A shim that was killed leaves its socket behind.
+        shim_socket(lab, sandbox).unlink(missing_ok=True)
+        # The loopback network has the same name in every cluster.
+        own.append(f"cni-loopback-{sandbox}-*")
     for pattern in (f"{lab.namespace}-*", *own):
         for result in _NETWORK_RESULTS.glob(pattern):
             result.unlink()

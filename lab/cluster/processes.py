@@ -13,6 +13,7 @@ from lab.errors import LabError
 # Every process of a lab and its children (shims, CNI plugins) carry the lab's folder in this
 # variable, so that one whose record was lost is still found. Containers do not inherit it.
 MARK = "FERRY_LAB_FOLDER"
+_PART = "FERRY_LAB_PART"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 # The process records itself before it becomes the program: no moment at which it runs unknown.
 _RECORD = 'cat "/proc/$$/stat" /proc/sys/kernel/random/boot_id > "$1" && shift && exec "$@"'
@@ -86,7 +87,7 @@ class Processes:
         """Starts the part unless it runs; what an earlier start left without record ends first."""
         if self.alive(part.name):
             return
-        self._end([pid for pid in self.marked() if _variable(pid, "FERRY_LAB_PART") == part.name])
+        self._end([pid for pid in self.marked() if _is(pid, part)])
         self._records().mkdir(parents=True, exist_ok=True)
         log = self.log(part.name)
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +106,7 @@ class Processes:
                     "PATH": os.environ.get("PATH", os.defpath),
                     "HOME": os.environ.get("HOME", "/"),
                     MARK: str(self._folder),
-                    "FERRY_LAB_PART": part.name,
+                    _PART: part.name,
                     **part.environment,
                 },
                 stdin=subprocess.DEVNULL,
@@ -205,6 +206,17 @@ def _signal(identity: Identity, number: signal.Signals) -> None:
             os.kill(identity.pid, number)
         except ProcessLookupError:
             return
+
+
+def _is(pid: int, part: Part) -> bool:
+    """Whether a marked process is the part itself: its children carry its name as well."""
+    if _variable(pid, _PART) != part.name:
+        return False
+    try:
+        program = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return program.decode() == part.command[0]
 
 
 def _variable(pid: int, name: str) -> str | None:

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from lab import paths, toolchain
+from lab.cluster.cleanup import shim_socket
+from lab.cluster.identity import Lab as Known
 
 pytestmark = pytest.mark.lab
 
@@ -107,13 +109,15 @@ class Lab:
 
     def kubectl(self, *arguments: str, given: str | None = None) -> str:
         kubeconfig = paths.state(self.name) / "kubeconfig"
-        return subprocess.run(
+        done = subprocess.run(
             [toolchain.binary("kubectl"), f"--kubeconfig={kubeconfig}", *arguments],
             input=given,
             capture_output=True,
             text=True,
-            check=True,
-        ).stdout
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def deploy(self) -> None:
         self.kubectl("apply", "-f", "-", given=WORKLOAD.replace("test.ferry", f"{self.name}.ferry"))
@@ -149,8 +153,16 @@ class Lab:
         found += [str(path) for path in Path("/sys/fs/cgroup").glob(namespace)]
         found += [line for line in Path("/etc/hosts").read_text().split("\n") if namespace in line]
         found += [str(path) for path in Path("/var/lib/cni/results").glob(f"{namespace}-*")]
+        known = Known(self.name, 1, Path(folder))
+        sockets = [shim_socket(known, sandbox) for sandbox in _sandboxes(folder)]
+        found += [str(socket) for socket in sockets if socket.exists()]
         links = Path("/var/log/containers").glob("*")
         return found + [str(link) for link in links if folder in os.readlink(link)]
+
+
+def _sandboxes(folder: str) -> list[str]:
+    kept = Path(folder) / "containerd" / "root" / "io.containerd.grpc.v1.cri" / "sandboxes"
+    return [path.name for path in kept.glob("*")]
 
 
 def _pids() -> list[int]:
@@ -180,7 +192,7 @@ def _eventually(check: object, seconds: float = 30) -> None:
         try:
             assert callable(check)
             assert check()
-        except (AssertionError, OSError, subprocess.CalledProcessError):
+        except (AssertionError, OSError):
             if time.monotonic() > limit:
                 raise
             time.sleep(0.3)

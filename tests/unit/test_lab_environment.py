@@ -261,3 +261,10 @@ def test_only_a_released_volume_of_ours_is_deleted() -> None:
     made["spec"]["persistentVolumeReclaimPolicy"] = "Delete"
     made["metadata"]["annotations"] = {}
     assert not volumes.is_released(made)
+
+
+def test_a_shims_socket_is_found_by_the_name_containerd_gives_it() -> None:
+    found = cleanup.shim_socket(LAB, "abc")
+    # sha256 of "/s/dev/containerd/containerd.sock/k8s.io/abc"
+    digest = "23d4bf85dc2885bf0ae118bb4c41ba65b0dbdd7ccd545b586f0f0ae9f6f3bd50"
+    assert found == Path("/run/containerd/s") / digest

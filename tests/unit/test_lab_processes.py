@@ -132,6 +132,21 @@ def test_children_of_a_part_are_found_when_it_is_gone(parts: Processes) -> None:
     assert identify(child) is None
 
 
+def test_a_parts_children_live_on_when_it_is_started_again(parts: Processes) -> None:
+    # As containers do when their runtime is killed: the shims keep them.
+    command = ["bash", "-c", "sleep 61 & echo $!; wait"]
+    parts.start(Part("runtime", command, inside=False))
+    assert _eventually(lambda: parts.log("runtime").read_text().strip())
+    child = identify(int(parts.log("runtime").read_text()))
+    pid = parts.alive("runtime")
+    assert child is not None
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    assert _eventually(lambda: not parts.alive("runtime"))
+    parts.start(Part("runtime", command, inside=False))
+    assert identify(child.pid) == child
+
+
 def test_another_labs_processes_are_not_ours(parts: Processes, tmp_path: Path) -> None:
     other = Processes(tmp_path / "x", "ferry-x")
     (tmp_path / "x").mkdir()
