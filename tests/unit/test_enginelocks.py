@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,9 @@ def test_the_lock_of_a_running_engine_stays(locks: Path, tmp_path: Path) -> None
     engine.symlink_to("/bin/sleep")
     with subprocess.Popen([engine, "60"]) as process:
         try:
+            # The kernel names a process a moment after Popen lets go of it.
+            while Path(f"/proc/{process.pid}/comm").read_text() != "pulumi\n":
+                time.sleep(0.01)
             file = write(locks, process.pid, socket.gethostname())
             assert enginelocks.release(tmp_path) == []
             assert file.exists()
