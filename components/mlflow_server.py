@@ -74,7 +74,11 @@ class MlflowServer(pulumi.ComponentResource):
         )
         deployment = k8s.apps.v1.Deployment(
             name,
-            metadata={"namespace": args.namespace, "labels": labels(name, version=VERSION)},
+            metadata={
+                "name": name,
+                "namespace": args.namespace,
+                "labels": labels(name, version=VERSION),
+            },
             spec={
                 "replicas": 1,
                 "strategy": {"type": "Recreate"},  # sqlite has one writer

@@ -63,7 +63,7 @@ class ModelService(pulumi.ComponentResource):
             # With one replica a budget would only block the node's maintenance.
             k8s.policy.v1.PodDisruptionBudget(
                 name,
-                metadata={"namespace": args.namespace, "labels": labels(name)},
+                metadata={"name": name, "namespace": args.namespace, "labels": labels(name)},
                 spec={
                     "max_unavailable": 1,
                     "selector": {"match_labels": selector(name)},
@@ -92,7 +92,7 @@ class ModelService(pulumi.ComponentResource):
     def _autoscaler(self, name: str, args: ModelServiceArgs) -> None:
         k8s.autoscaling.v2.HorizontalPodAutoscaler(
             name,
-            metadata={"namespace": args.namespace, "labels": labels(name)},
+            metadata={"name": name, "namespace": args.namespace, "labels": labels(name)},
             spec={
                 "scale_target_ref": {
                     "api_version": "apps/v1",
@@ -126,7 +126,7 @@ class ModelService(pulumi.ComponentResource):
         }
         return k8s.apps.v1.Deployment(
             name,
-            metadata={"namespace": args.namespace, "labels": of_release},
+            metadata={"name": name, "namespace": args.namespace, "labels": of_release},
             spec={
                 # No replicas: their number is the autoscaler's.
                 "selector": {"match_labels": selector(name)},

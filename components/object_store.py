@@ -110,7 +110,7 @@ class ObjectStore(pulumi.ComponentResource):
         ]
         return k8s.apps.v1.StatefulSet(
             name,
-            metadata={"namespace": args.namespace, "labels": labels(name)},
+            metadata={"name": name, "namespace": args.namespace, "labels": labels(name)},
             spec={
                 "replicas": 1,
                 "service_name": service,

@@ -108,7 +108,7 @@ class Registry(pulumi.ComponentResource):
         claim = volume(name, namespace=args.namespace, size=args.size, keep=args.keep, parent=self)
         return k8s.apps.v1.Deployment(
             name,
-            metadata={"namespace": args.namespace, "labels": labels(name)},
+            metadata={"name": name, "namespace": args.namespace, "labels": labels(name)},
             spec={
                 "replicas": 1,
                 "strategy": {"type": "Recreate"},  # the volume has one writer

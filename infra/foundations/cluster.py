@@ -15,7 +15,13 @@ from infra.settings import ClusterFoundation, Platform
 
 def cluster(platform: Platform, settings: ClusterFoundation, gateway: Gateway) -> Foundation:
     """The kubeconfig is the one that kubectl would take: no file of its own, no secret."""
-    provider = k8s.Provider("cluster", context=settings.context)
+    provider = k8s.Provider(
+        "cluster",
+        context=settings.context,
+        # What a killed update made and did not record is taken over: workloads have names of their
+        # own, since a second one beside the first would get half of its requests.
+        upsert_existing_objects=True,
+    )
     inside = pulumi.ResourceOptions(provider=provider)
     roles = namespaces(platform.environment, inside)
     keep = platform.data.keep

@@ -55,7 +55,6 @@ def _build(given: argparse.Namespace) -> int:
     engine = buildah.Buildah(name.host for name in names if name.is_loopback)
     options = [f"--tag={name}" for name in names]
     options += [f"--build-arg={each}" for each in given.build_arg]
-    options += [f"--label={each}" for each in given.label]
     if ignored := build_context.ignore_file(context, file):
         options.append(f"--ignorefile={ignored}")
     for flag in ("target", "iidfile", "platform"):
@@ -63,7 +62,8 @@ def _build(given: argparse.Namespace) -> int:
             options.append(f"--{flag}={value}")
     with engine.trust() as trust, TemporaryDirectory(prefix="ferry-build-") as folder:
         completed = Path(folder, "Dockerfile")
-        completed.write_text(dockerfile.qualified(text), encoding="utf-8")
+        labelled = dockerfile.labelled(dockerfile.qualified(text), given.label, given.target)
+        completed.write_text(labelled, encoding="utf-8")
         return engine.run(
             *("build", "--isolation", "chroot", "--network", "host", "--layers", *trust),
             # The same content gives the same digest: no time, no version of the builder.

@@ -1,6 +1,8 @@
 """What must be known of a Dockerfile before buildah reads it."""
 
+import json
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from lab.standins import reference
@@ -38,6 +40,33 @@ def qualified(text: str) -> str:
                 stages.add(found["stage"])
         made.append(line)
     return "\n".join(made)
+
+
+def labelled(text: str, labels: Sequence[str], target: str | None) -> str:
+    """The Dockerfile with `labels` (key=value each) as instructions at the end of the built stage.
+
+    As an option, buildah keeps a label in the cached layer, and the next build of the same content
+    gets it without asking.
+    """
+    if not labels:
+        return text
+    lines = _instructions(text)
+    stages = [
+        (place, found["stage"])
+        for place, (line, first) in enumerate(lines)
+        if first and (found := _FROM.fullmatch(line))
+    ]
+    ends = [place for place, _ in stages[1:]] + [len(lines)]
+    names = [name or str(number) for number, (_, name) in enumerate(stages)]
+    end = ends[names.index(target)] if target in names else len(lines)
+    pairs = [each.partition("=") for each in labels]
+    added = [f"LABEL {_quoted(key)}={_quoted(value)}" for key, _, value in pairs]
+    written = [line for line, _ in lines]
+    return "\n".join([*written[:end], *added, *written[end:]])
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("$", "\\$")
 
 
 def _instructions(text: str) -> list[tuple[str, bool]]:

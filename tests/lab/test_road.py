@@ -168,6 +168,24 @@ def test_a_deployment_deleted_behind_our_back_is_seen_by_refresh_and_healed_by_u
     assert 0 < clone.status()["models"][MODEL]["score"]["probability"] < 1
 
 
+def test_an_update_that_was_killed_is_finished_by_the_next_make_up(clone: Clone, up: str) -> None:
+    models = ("-n", f"{STACK}-models")
+    clone.kubectl("delete", "deployment", *models, "--all", "--wait")
+    clone.pulumi("refresh", "--yes")
+    with subprocess.Popen(
+        ["pulumi", "up", "--yes", "--skip-preview", "--stack", STACK, "--non-interactive"],
+        cwd=clone.folder, env=clone.environment, stdout=subprocess.DEVNULL,
+    ) as engine:  # fmt: skip
+        while not clone.kubectl("get", "deployments", *models, "-o", "name"):
+            assert engine.poll() is None
+        engine.kill()
+    assert f"killed (pid {engine.pid})" in clone.make("up")
+    assert clone.kubectl("get", "deployments", *models, "-o", "name").split() == [
+        f"deployment.apps/{MODEL}"
+    ]
+    clone.pulumi("preview", "--expect-no-changes")
+
+
 def test_settings_that_make_no_sense_stop_everything_at_once(clone: Clone, up: str) -> None:
     good = clone.file.read_text()
     try:

@@ -370,7 +370,7 @@ def test_the_url_is_the_models_name_under_the_domain(build: Build) -> None:
 
     assert build(program).outputs == {
         "url": "http://credit.dev.ferry.test",
-        "rollout": "credit-auto",
+        "rollout": "credit",
     }
 
 

@@ -187,7 +187,7 @@ def test_53_a_production_model_has_two_replicas_and_an_autoscaler_that_finds_it(
     assert scaler["scaleTargetRef"] == {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "name": "credit-default-auto",
+        "name": "credit-default",
     }
 
 

@@ -43,6 +43,22 @@ def test_a_stack_is_the_platform_and_one_service_for_each_pin(
 
 
 @pytest.mark.parametrize("stack", STACKS)
+def test_what_a_killed_update_made_is_taken_over_by_the_next(
+    platform: Platform, stack: str
+) -> None:
+    seen = platform(stack, PINNED)
+    kinds = ("Deployment", "StatefulSet", "HorizontalPodAutoscaler", "PodDisruptionBudget")
+    unnamed = [
+        each.name
+        for each in seen.resources
+        if each.typ.endswith(kinds) and each.inputs["metadata"].get("name") != each.name
+    ]
+    assert unnamed == []
+    provider = next(each for each in seen.resources if each.typ == "pulumi:providers:kubernetes")
+    assert provider.inputs["upsertExistingObjects"] in (True, "true")
+
+
+@pytest.mark.parametrize("stack", STACKS)
 def test_namespaces_are_named_by_environment_and_role(platform: Platform, stack: str) -> None:
     names = {
         each["metadata"]["name"]
@@ -93,7 +109,7 @@ def test_the_outputs_are_the_contract(platform: Platform) -> None:
             "credit-default": {
                 "url": "http://credit-default.dev.ferry.test",
                 "namespace": "dev-models",
-                "rollout": "credit-default-auto",
+                "rollout": "credit-default",
                 "release": {"version": 7, "image": PIN["image"], "weights": PIN["weights"]},
             }
         },

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lab.standins.dockerfile import image_format, qualified
+from lab.standins.dockerfile import image_format, labelled, qualified
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,24 @@ def test_what_oci_cannot_hold_is_built_as_docker_has_it(text: str, kind: str) ->
 )
 def test_the_names_of_bases_are_completed(text: str, complete: str) -> None:
     assert qualified(text) == complete
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "complete"),
+    [
+        ("FROM a\nRUN x", None, 'FROM a\nRUN x\nLABEL "k"="v"'),
+        ("FROM a AS b\nFROM c", None, 'FROM a AS b\nFROM c\nLABEL "k"="v"'),
+        ("FROM a AS b\nRUN x\nFROM c", "b", 'FROM a AS b\nRUN x\nLABEL "k"="v"\nFROM c'),
+        ("FROM a\nFROM c", "0", 'FROM a\nLABEL "k"="v"\nFROM c'),
+    ],
+)
+def test_a_label_ends_the_stage_that_is_built(text: str, target: str, complete: str) -> None:
+    assert labelled(text, ["k=v"], target) == complete
+
+
+def test_a_label_says_what_it_says_to_the_letter() -> None:
+    assert labelled("FROM a", ['k=a "b" $c=d'], None) == 'FROM a\nLABEL "k"="a \\"b\\" \\$c=d"'
+
+
+def test_without_labels_the_text_stays() -> None:
+    assert labelled("FROM a\n", [], None) == "FROM a\n"
