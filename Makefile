@@ -18,7 +18,7 @@ ENGINE_UP := pulumi up --stack $(STACK) --yes --skip-preview --suppress-outputs 
 .PHONY: help up down purge env preview refresh destroy release status unit test check format bench
 
 help: ## List the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 26
 
 up: .venv app/.venv ## From a bare machine to a scored loan: cluster, platform, model; again: no changes
 	@$(PYTHON) -m lab.toolchain
