@@ -58,17 +58,6 @@ def digest(registry: str, repository: str, tag: str, auth: tuple[str, str]) -> s
     return answer.headers["Docker-Content-Digest"]
 
 
-def _docker(*arguments: str, stdin: str | None = None) -> None:
-    try:
-        done = subprocess.run(["docker", *arguments], input=stdin, text=True, check=False)
-    except FileNotFoundError as error:
-        raise DependencyDown(
-            'there is no `docker` on PATH; run `eval "$(make -s env)"` first'
-        ) from error
-    if done.returncode:
-        raise GateRefused(f"`docker {arguments[0]}` failed with exit code {done.returncode}")
-
-
 def context(commit: str, folders: tuple[str, ...], repository: Path, into: Path) -> None:
     """Lay the tracked `folders` as they were at `commit` into `into`, and nothing else.
 
@@ -84,3 +73,14 @@ def context(commit: str, folders: tuple[str, ...], repository: Path, into: Path)
             raise GateRefused(f"commit {commit} can't be read here ({reason}); fetch it first")
         archive.seek(0)
         subprocess.run(["tar", "-x", "-C", str(into)], stdin=archive, check=True)
+
+
+def _docker(*arguments: str, stdin: str | None = None) -> None:
+    try:
+        done = subprocess.run(["docker", *arguments], input=stdin, text=True, check=False)
+    except FileNotFoundError as error:
+        raise DependencyDown(
+            'there is no `docker` on PATH; run `eval "$(make -s env)"` first'
+        ) from error
+    if done.returncode:
+        raise GateRefused(f"`docker {arguments[0]}` failed with exit code {done.returncode}")
