@@ -26,7 +26,7 @@ class Registry(BaseHTTPRequestHandler):
             self.send_header("Docker-Content-Digest", DIGEST)
         self.end_headers()
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
 
