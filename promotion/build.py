@@ -33,7 +33,7 @@ def build(
         )
     bucket = stack.bucket()
     folder = evidence.prefix(model, number)
-    if (stored := evidence.read(bucket, folder + "release.json")) is not None:
+    if (stored := evidence.read(bucket, evidence.record(model, number))) is not None:
         return Release.read(stored), False
 
     with tempfile.TemporaryDirectory(prefix="ferry-release-") as scratch:
@@ -50,7 +50,7 @@ def build(
         files={name: digest(content) for name, content in files.items()},
     )
     say(f"storing the evidence below {folder}")
-    evidence.write(bucket, folder, {**files, "release.json": release.document()})
+    evidence.write(bucket, folder, {**files, evidence.RECORD: release.document()})
     registry.tag(model, number, image=image, evidence=digest(release.document()))
     return release, True
 
@@ -90,8 +90,7 @@ def _image(stack: Stack, registered: Registered, context: Path, say: Callable[[s
 
 def stored(stack: Stack, model: str, version: int) -> Release:
     """A release that was built before; `GateRefused` when it was not."""
-    key = evidence.prefix(model, version) + "release.json"
-    return Release.read(evidence.require(stack.bucket(), key))
+    return Release.read(evidence.require(stack.bucket(), evidence.record(model, version)))
 
 
 def pinned(stack: Stack, model: str, version: int | None) -> Release:
@@ -101,5 +100,5 @@ def pinned(stack: Stack, model: str, version: int | None) -> Release:
     pin = pins.read(stack.file, model)
     if pin is None:
         raise GateRefused(f"{stack.file.name} pins no {model}; run `make release`")
-    key = evidence.prefix(model, pin.version) + "release.json"
-    return Release.read(evidence.require(stack.bucket(), key), evidence=pin.evidence)
+    document = evidence.require(stack.bucket(), evidence.record(model, pin.version))
+    return Release.read(document, evidence=pin.evidence)

@@ -7,10 +7,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from promotion.refusals import Conflict, DependencyDown, GateRefused
 
+RECORD = "release.json"
+"""The file that lists the digests of all others."""
+
 
 def prefix(model: str, version: int) -> str:
     """Where a version's evidence stands in the bucket."""
     return f"evidence/{model}/{version}/"
+
+
+def record(model: str, version: int) -> str:
+    """The key of a version's `release.json`."""
+    return prefix(model, version) + RECORD
 
 
 def write(bucket: Any, folder: str, files: Mapping[str, bytes]) -> None:  # noqa: ANN401 - boto3 resource
@@ -18,7 +26,7 @@ def write(bucket: Any, folder: str, files: Mapping[str, bytes]) -> None:  # noqa
 
     The same bytes again are no change; other bytes under a name that is taken raise `Conflict`.
     """
-    for name in sorted(files, key=lambda name: (name == "release.json", name)):
+    for name in sorted(files, key=lambda name: (name == RECORD, name)):
         present = read(bucket, folder + name)
         if present is None:
             try:

@@ -1,6 +1,7 @@
 """Holds a stack's pins against what the registries really have, before anything is deployed."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from infra.settings import Pin
 from promotion import evidence, images
@@ -19,10 +20,11 @@ def verify(stack: Stack, pins: Mapping[str, Pin]) -> None:
             f"{stack.file.name} pins {', '.join(sorted(pins))}, and {stack.name} was never brought "
             f"up here: nothing holds what is pinned; run `ferry unpin --all --stack {stack.name}`"
         ) from error
+    bucket = stack.bucket()
     complaints = [
         f"{stack.file.name}: ferry:pins.{model}: {complaint}"
         for model, pin in pins.items()
-        for complaint in _complaints(stack, registry, model, pin)
+        for complaint in _complaints(stack, registry, bucket, model, pin)
     ]
     if complaints:
         raise GateRefused(
@@ -30,13 +32,19 @@ def verify(stack: Stack, pins: Mapping[str, Pin]) -> None:
         )
 
 
-def _complaints(stack: Stack, registry: ModelRegistry, model: str, pin: Pin) -> Iterator[str]:
+def _complaints(
+    stack: Stack,
+    registry: ModelRegistry,
+    bucket: Any,  # noqa: ANN401 - boto3 resource
+    model: str,
+    pin: Pin,
+) -> Iterator[str]:
     try:
         registered = registry.version(model, pin.version)
     except GateRefused as refusal:
         yield str(refusal)
         return
-    stored = evidence.read(stack.bucket(), evidence.prefix(model, pin.version) + "release.json")
+    stored = evidence.read(bucket, evidence.record(model, pin.version))
     if stored is None:
         yield f"version {pin.version} has no release.json in the bucket"
         return
