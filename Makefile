@@ -33,8 +33,9 @@ road: # what `up` does once the lab answers, one at a time
 	@pulumi stack select --create $(STACK)
 	@$(FERRY) verify --stack $(STACK) || [ $$? -eq 5 ] # what is down, `pulumi up` heals
 	@$(ENGINE_UP)
-	@$(FERRY) release show $(MODEL) --stack $(STACK) > /dev/null || { $(MAKE) release && $(ENGINE_UP); }
-	@$(FERRY) status --stack $(STACK) --score app/data/loan.json
+	@$(FERRY) release show $(MODEL) --stack $(STACK) > /dev/null || \
+	    { [ $$? -eq 3 ] && $(MAKE) release && $(ENGINE_UP); } # 3: none is pinned, or it is not kept
+	@$(FERRY) status --stack $(STACK) --score app/data/loan.json --wait 60
 
 release: .venv app/.venv ## Walk the model's road: snapshot, train, register, image, pin
 	@$(LAB) $(FERRY) exec --stack $(STACK) -- $(APP) -m app.ingest

@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from functools import wraps
+from json import loads as parse_json
 from pathlib import Path
 from typing import Annotated, NoReturn, ParamSpec
 
@@ -13,9 +14,9 @@ from rich.console import Console
 
 from infra.settings import SettingsError
 from promotion import build as building
-from promotion import pins, show
+from promotion import health, pins, show
 from promotion.models import ModelRegistry
-from promotion.refusals import Refusal, UsageRefused
+from promotion.refusals import DependencyDown, Refusal, UsageRefused
 from promotion.stack import Stack
 from promotion.verify import verify as verify_pins
 
@@ -97,10 +98,26 @@ def status(
     score: Annotated[
         Path | None, typer.Option(exists=True, help="JSON file to send to each model's /predict.")
     ] = None,
+    wait: Annotated[
+        float | None, typer.Option(help="Seconds to ask again in; exit 5 if one stays silent.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """What the stack runs: URLs, pinned releases, and what each model answers."""
-    show.status(_stack(stack), score, as_json=json)
+    at = _stack(stack)
+    body = None if score is None else _rows(score)
+    models = health.ask(at.outputs.models, body, patience=wait or 0)
+    show.status(at, models, as_json=json)
+    silent = [name for name, found in models.items() if not found.well]
+    if silent and wait is not None:
+        raise DependencyDown(f"no answer from {', '.join(silent)} in {wait:g} s; see above")
+
+
+def _rows(file: Path) -> health.Rows:
+    try:
+        return parse_json(file.read_bytes())
+    except ValueError as error:
+        raise UsageRefused(f"{file} is no JSON: {error}") from error
 
 
 @app.command("exec", context_settings={"ignore_unknown_options": True})

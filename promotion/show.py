@@ -1,21 +1,19 @@
 """What the `ferry` command prints: tables for people, one JSON document for programs."""
 
 import json
-from pathlib import Path
 from typing import Any
 
-import requests
 from rich.console import Console
 from rich.table import Table
 
 from infra.settings import Settings
+from promotion.health import Health
 from promotion.release import Release
 from promotion.stack import Stack
 
 _out = Console(highlight=False)
 if not _out.is_terminal:
     _out.width = 120  # a pipe has no width: wide enough for a digest in one piece
-_TIMEOUT = 10  # seconds
 
 
 def settings(stack: Stack, found: Settings, *, as_json: bool) -> None:
@@ -46,7 +44,7 @@ def release(made: Release, *, as_json: bool) -> None:
     _out.print(table)
 
 
-def status(stack: Stack, score: Path | None, *, as_json: bool) -> None:
+def status(stack: Stack, models: dict[str, Health], *, as_json: bool) -> None:
     """URLs, pinned releases, and what each model really answers."""
     outputs = stack.outputs
     urls = {
@@ -54,40 +52,23 @@ def status(stack: Stack, score: Path | None, *, as_json: bool) -> None:
         "bucket": f"{outputs.bucket.endpoint or 's3:/'}/{outputs.bucket.name}",
         "registry": outputs.registry.url,
     }
-    body = None if score is None else json.loads(score.read_text())
-    models: dict[str, dict[str, Any]] = {}
-    for name, model in outputs.models.items():
-        models[name] = {
-            "url": model.url,
-            "pinned": {"version": model.release.version, "image": model.release.image},
-            "answers": _answer("GET", f"{model.url}/v2/models/{name}"),
-        }
-        if body is not None:
-            models[name]["score"] = _answer("POST", f"{model.url}/predict", body)
     if as_json:
-        _document({"stack": stack.name, "urls": urls, "models": models})
+        found = {name: health.document() for name, health in models.items()}
+        _document({"stack": stack.name, "urls": urls, "models": found})
         return
 
     table = _table("stack", stack.name)
     for name, url in urls.items():
         table.add_row(name, url)
-    for name, facts in models.items():
+    for name, health in models.items():
         table.add_section()
-        table.add_row(name, facts["url"])
-        table.add_row("pinned", f"version {facts['pinned']['version']}\n{facts['pinned']['image']}")
-        table.add_row("answers", _short(facts["answers"]))
-        if "score" in facts:
-            table.add_row("scored loan", _short(facts["score"]))
+        table.add_row(name, health.served.url)
+        pinned = health.served.release
+        table.add_row("pinned", f"version {pinned.version}\n{pinned.image}")
+        table.add_row("answers", _short(health.answers))
+        if health.score is not None:
+            table.add_row("scored loan", _short(health.score))
     _out.print(table)
-
-
-def _answer(method: str, url: str, body: Any = None) -> Any:  # noqa: ANN401 - any JSON
-    """The parsed answer, or a sentence saying why there is none."""
-    try:
-        answer = requests.request(method, url, json=body, timeout=_TIMEOUT)
-        return answer.json() if answer.ok else f"{answer.status_code}: {answer.text[:200]}"
-    except (requests.RequestException, ValueError) as error:
-        return f"no answer: {error}"
 
 
 def _short(answer: Any) -> str:  # noqa: ANN401 - any JSON

@@ -93,7 +93,7 @@ def test_pods_that_may_not_be_created_are_explained(
 def test_a_rollout_that_makes_no_progress_fails_before_the_timeout(
     cluster_project: Project,
 ) -> None:
-    program = deployment("crashes", ", progress_deadline_seconds=1")
+    program = deployment("crashes", ", progress_deadline_seconds=10")
     started = time.monotonic()
     printed = refused(cluster_project.program(program.replace("'4'", "'100'")))
     assert "[ProgressDeadlineExceeded]" in printed

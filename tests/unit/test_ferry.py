@@ -20,6 +20,14 @@ config:
     data: {keep: false, lockDays: 1}
 """
 
+OUTPUTS = {
+    "environment": "dev",
+    "namespaces": {role: role for role in ("platform", "monitoring", "models", "jobs")},
+    "bucket": {"name": "b", "endpoint": "http://s3.dev.ferry.test", "region": "us-east-1"},
+    "registry": {"url": "http://registry.dev.ferry.test"},
+    "mlflow": {"url": "http://mlflow.dev.ferry.test", "internalUrl": "http://mlflow"},
+}
+
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -116,3 +124,17 @@ def test_exec_names_a_command_that_is_not_there(
     refused = ferry("exec", "--", "no-such-command")
     assert refused.exit_code == 2
     assert "no command 'no-such-command'" in refused.stderr
+
+
+def test_a_model_that_stays_silent_makes_waiting_for_it_fail_with_exit_code_5(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = {"version": 1, "image": "sha256:1", "weights": "sha256:2"}
+    model = {"url": "http://127.0.0.1:9", "namespace": "m", "rollout": "r", "release": release}
+    outputs = {**OUTPUTS, "models": {"credit-default": model}}
+    monkeypatch.setattr(Stack, "_pulumi", lambda self, *arguments: json.dumps(outputs))
+    assert ferry("status").exit_code == 0
+    refused = ferry("status", "--wait", "0")
+    assert refused.exit_code == 5
+    assert "no answer from credit-default" in refused.stderr
+    assert "no answer" in refused.stdout
