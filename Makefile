@@ -35,12 +35,12 @@ road: # what `up` does once the lab answers, one at a time
 	@$(ENGINE_UP)
 	@$(FERRY) release show $(MODEL) --stack $(STACK) > /dev/null || \
 	    { [ $$? -eq 3 ] && $(MAKE) release && $(ENGINE_UP); } # 3: none is pinned, or it is not kept
-	@$(FERRY) status --stack $(STACK) --score app/data/loan.json --wait 60
+	@$(FERRY) status --stack $(STACK) --score app/data/lending-club/row.json --wait 60
 
 release: .venv app/.venv ## Walk the model's road: snapshot, train, register, image, pin
-	@$(LAB) $(FERRY) exec --stack $(STACK) -- $(APP) -m app.ingest
-	@$(LAB) $(FERRY) exec --stack $(STACK) -- $(APP) -m app.train
-	@$(LAB) $(FERRY) exec --stack $(STACK) -- $(APP) -m app.register
+	@$(LAB) $(FERRY) exec --stack $(STACK) -- $(APP) -m app.ingest --model $(MODEL)
+	@$(LAB) $(FERRY) exec --stack $(STACK) -- $(APP) -m app.train --model $(MODEL)
+	@$(LAB) $(FERRY) exec --stack $(STACK) -- $(APP) -m app.register --model $(MODEL)
 	@$(LAB) $(FERRY) release build $(MODEL) --stack $(STACK)
 	@$(LAB) $(FERRY) pin $(MODEL) --stack $(STACK)
 

@@ -11,7 +11,8 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.pipeline import Pipeline
 
-from app import console, features
+from app import console
+from app.schema import Matrix
 
 MAX_DIFFERENCE = 1e-5
 """Largest difference of a probability between scikit-learn and ONNX that is float32's rounding."""
@@ -19,14 +20,14 @@ MAX_DIFFERENCE = 1e-5
 _OPSET = 21
 
 
-def convert(pipeline: Pipeline, name: str) -> onnx.ModelProto:
+def convert(pipeline: Pipeline, name: str, features: int) -> onnx.ModelProto:
     """Give the graph `features` (rows, features) float32 -> `probability` (rows,) float32."""
     model = cast(
         onnx.ModelProto,
         convert_sklearn(
             pipeline,
             name=name,
-            initial_types=[("features", FloatTensorType([None, len(features.FEATURES)]))],
+            initial_types=[("features", FloatTensorType([None, features]))],
             options={"zipmap": False, "output_class_labels": False},
             target_opset=_OPSET,
         ),
@@ -47,17 +48,15 @@ def convert(pipeline: Pipeline, name: str) -> onnx.ModelProto:
     return model
 
 
-def score(model: onnx.ModelProto, matrix: features.Matrix) -> npt.NDArray[np.float32]:
-    """Probability of going bad for each row of (rows, features) float32."""
+def score(model: onnx.ModelProto, matrix: Matrix) -> npt.NDArray[np.float32]:
+    """Probability of the positive class for each row of (rows, features) float32."""
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     return np.asarray(session.run(["probability"], {"features": matrix})[0])
 
 
-def largest_difference(
-    model: onnx.ModelProto, pipeline: Pipeline, matrix: features.Matrix
-) -> float:
+def largest_difference(model: onnx.ModelProto, pipeline: Pipeline, matrix: Matrix) -> float:
     """Compare the probabilities of both on every row.
 
     Raises `console.Refused` when any differs by more than `MAX_DIFFERENCE`.
@@ -67,7 +66,7 @@ def largest_difference(
     # Written so that NaN is refused too.
     if not worst <= MAX_DIFFERENCE:
         raise console.Refused(
-            f"ONNX and scikit-learn differ by {worst:.3g} on {len(matrix)} loans, "
+            f"ONNX and scikit-learn differ by {worst:.3g} on {len(matrix)} rows, "
             f"allowed are {MAX_DIFFERENCE:g}"
         )
     return worst

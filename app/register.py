@@ -12,22 +12,24 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from app import console, features, fetch, train, weights
+from app import console, definition, fetch, weights
+from app.definition import Definition
 from app.serving import model as served
 
 ALIAS = "candidate"
 TAGS = ("ferry.commit", "ferry.dirty", "ferry.data", "ferry.features", "ferry.weights")
 
 
-def register(client: mlflow.MlflowClient, run_id: str, name: str) -> dict[str, Any]:
-    """Register the run's model as a version of `name`, or find the version it already is.
+def register(client: mlflow.MlflowClient, model: Definition, run_id: str) -> dict[str, Any]:
+    """Register the run's model as a version of `model`, or find the version it already is.
 
     Raises `console.Refused` when the run is unfinished or its files are not what it was tagged
     with; nothing is registered then.
     """
+    name = model.name
     run = client.get_run(run_id)
     model_id = _logged_model(run)
-    tags = _verified_tags(run, model_id)
+    tags = _verified_tags(run, model, model_id)
     version = _version_of(client, run_id, name)
     new = version is None
     if version is None:
@@ -84,12 +86,12 @@ def latest(client: mlflow.MlflowClient, experiment: str) -> str:
     return runs[0].info.run_id
 
 
-def _verified_tags(run: Run, model_id: str) -> dict[str, str]:
+def _verified_tags(run: Run, model: Definition, model_id: str) -> dict[str, str]:
     tags = {tag: run.data.tags[tag] for tag in TAGS}
-    if tags["ferry.features"] != features.schema_hash():
+    if tags["ferry.features"] != model.schema.hash():
         raise console.Refused(
             f"run {run.info.run_id} was trained with features {tags['ferry.features']}, "
-            f"this code has {features.schema_hash()}; train again, or register from its commit"
+            f"this code has {model.schema.hash()}; train again, or register from its commit"
         )
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch, weights.MODEL_FOLDER)
@@ -98,9 +100,14 @@ def _verified_tags(run: Run, model_id: str) -> dict[str, str]:
         if Path(logged, "model.onnx").read_bytes() != (folder / "model.onnx").read_bytes():
             raise console.Refused(f"models:/{model_id} is another graph than the run's weights")
         try:
-            served.load(folder, tags["ferry.weights"])
+            loaded = served.load(folder, tags["ferry.weights"])
         except served.Unfit as error:
             raise console.Refused(str(error)) from error
+        if loaded.schema.hash() != tags["ferry.features"]:
+            raise console.Refused(
+                f"run {run.info.run_id} holds weights of features {loaded.schema.hash()}, "
+                f"its tag says {tags['ferry.features']}; train again"
+            )
     return tags
 
 
@@ -124,16 +131,16 @@ def _candidate(client: mlflow.MlflowClient, name: str) -> int:
 
 
 def main(
+    model: definition.Name,
     run: Annotated[
         str | None, typer.Option(help="Id of the MLflow run to register; else the newest trained.")
     ] = None,
-    name: Annotated[str, typer.Option(help="Registered model.")] = train.MODEL,
     as_json: console.AsJson = False,
 ) -> None:
     """Verify a run's model, register it, and make it the candidate."""
     with console.exit_codes(MlflowException):
-        client = mlflow.MlflowClient()
-        console.emit(register(client, run or latest(client, train.MODEL), name), as_json)
+        client, chosen = mlflow.MlflowClient(), definition.find(model)
+        console.emit(register(client, chosen, run or latest(client, chosen.name)), as_json)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from app import console, dataset
+from app import console
+from app.dataset import Dataset, content_digest
 
 UNAVAILABLE = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)
 """What boto3 raises when the store cannot be reached or says no."""
@@ -98,30 +99,32 @@ class Bucket:
         return sorted(item["Key"] for page in pages for item in page.get("Contents", []))
 
 
-def write(bucket: Bucket, table: pd.DataFrame, day: date) -> tuple[dict[str, Any], bool]:
+def write(
+    bucket: Bucket, dataset: Dataset, table: pd.DataFrame, day: date
+) -> tuple[dict[str, Any], bool]:
     """Store the table as the snapshot of `day`; give its manifest and whether it is new.
 
     A day whose content is unchanged writes nothing. The manifest is written last, so an
     interrupted run leaves at most one unreferenced version behind.
     """
-    manifest_key = f"manifests/{dataset.NAME}/{day.isoformat()}.json"
-    content = dataset.content_digest(table)
+    manifest_key = f"manifests/{dataset.name}/{day.isoformat()}.json"
+    content = content_digest(table)
     before = _manifest(bucket, manifest_key)
     if before and before["contentSha256"] == content:
         return before, False
     data = _parquet(table)
-    key = f"data/{dataset.NAME}/{day.isoformat()}.parquet"
+    key = f"data/{dataset.name}/{day.isoformat()}.parquet"
     version = bucket.put(key, data, "application/vnd.apache.parquet")
     snapshot = Snapshot(key=key, version_id=version, sha256=hashlib.sha256(data).hexdigest())
     manifest = {
-        "dataset": dataset.NAME,
+        "dataset": dataset.name,
         "day": day.isoformat(),
         **snapshot.reference,
         "bytes": len(data),
         "rows": len(table),
         "contentSha256": content,
         "schema": {name: str(kind) for name, kind in table.dtypes.items()},
-        "parent": _parent(bucket, manifest_key),
+        "parent": _parent(bucket, dataset, manifest_key),
         "replaces": Snapshot.parse(before).reference if before else None,
     }
     bucket.put(manifest_key, (json.dumps(manifest, indent=2) + "\n").encode(), "application/json")
@@ -147,18 +150,18 @@ def read(bucket: Bucket, snapshot: Snapshot) -> pd.DataFrame:
     return pq.read_table(io.BytesIO(data)).to_pandas()
 
 
-def chosen(bucket: Bucket, reference: Path | None) -> Snapshot:
+def chosen(bucket: Bucket, dataset: Dataset, reference: Path | None) -> Snapshot:
     """The snapshot of a reference file, or of the bucket's newest day.
 
     Raises `console.Refused` when the file holds no reference, or the bucket no snapshot.
     """
     if reference is not None:
         return Snapshot.from_file(reference)
-    days = bucket.keys(f"manifests/{dataset.NAME}/")
+    days = bucket.keys(f"manifests/{dataset.name}/")
     manifest = _manifest(bucket, days[-1]) if days else None
     if manifest is None:
         raise console.Refused(
-            f"bucket {bucket.name} has no snapshot of {dataset.NAME}; run `python -m app.ingest`"
+            f"bucket {bucket.name} has no snapshot of {dataset.name}; run `python -m app.ingest`"
         )
     return Snapshot.parse(manifest)
 
@@ -168,9 +171,9 @@ def _manifest(bucket: Bucket, key: str) -> dict[str, Any] | None:
     return json.loads(content) if content else None
 
 
-def _parent(bucket: Bucket, manifest_key: str) -> dict[str, str] | None:
+def _parent(bucket: Bucket, dataset: Dataset, manifest_key: str) -> dict[str, str] | None:
     """The reference of the newest earlier day: a late day gets the parent it would have had."""
-    earlier = [key for key in bucket.keys(f"manifests/{dataset.NAME}/") if key < manifest_key]
+    earlier = [key for key in bucket.keys(f"manifests/{dataset.name}/") if key < manifest_key]
     manifest = _manifest(bucket, earlier[-1]) if earlier else None
     return Snapshot.parse(manifest).reference if manifest else None
 

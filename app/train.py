@@ -13,7 +13,6 @@ import mlflow
 import mlflow.onnx
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import onnx
 import pandas as pd
 import typer
@@ -22,43 +21,45 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
-from app import console, convert, evaluate, features, fit, snapshots, weights
+from app import console, convert, definition, evaluate, fit, snapshots, weights
+from app.dataset import Dataset
+from app.definition import Definition
+from app.schema import Schema as InputSchema
 from app.serving import model as served
-
-MODEL = "credit-default"
 
 _GOLDEN_ROWS = 8
 _RUNTIME = ("numpy", "onnx", "onnxruntime")
 
 
 def build(
-    table: pd.DataFrame, data_sha256: str, folder: Path
+    model: Definition, table: pd.DataFrame, data_sha256: str, folder: Path
 ) -> tuple[onnx.ModelProto, dict[str, Any]]:
     """Fit, convert, compare and evaluate; write the model's files into the empty `folder`.
 
     Gives the ONNX graph and the evidence: evaluation, largest difference, digest of the files.
     Raises `console.Refused` when ONNX and scikit-learn disagree or a class is missing.
     """
-    matrix = features.from_columns({name: table[name].tolist() for name in features.NAMES})
-    labels = _labels(table)
-    held_out = np.array([evaluate.is_held_out(loan) for loan in table["loan_id"]])
-    console.progress.print(f"fitting on {np.count_nonzero(~held_out)} loans")
-    fitted = fit.fit(matrix[~held_out], labels[~held_out])
-    graph = convert.convert(fitted.pipeline, MODEL)
+    schema, dataset = model.schema, model.dataset
+    matrix = schema.from_columns(dataset.columns(table))
+    labels = dataset.labels(table)
+    held_out = np.array([evaluate.is_held_out(key) for key in table[dataset.key]])
+    console.progress.print(f"fitting on {np.count_nonzero(~held_out)} rows")
+    fitted = fit.fit(schema, matrix[~held_out], labels[~held_out])
+    graph = convert.convert(fitted.pipeline, model.name, len(schema.features))
     difference = convert.largest_difference(graph, fitted.pipeline, matrix[held_out])
     scores = convert.score(graph, matrix[held_out])
-    console.progress.print(f"evaluating on {np.count_nonzero(held_out)} held-out loans")
+    console.progress.print(f"evaluating on {np.count_nonzero(held_out)} held-out rows")
     evaluation = evaluate.measure(labels[held_out], scores, fitted.threshold, fitted.base_rate)
     info = served.Info(
-        name=MODEL,
-        features=features.schema_hash(),
+        name=model.name,
+        schema=schema.document(),
         data_sha256=data_sha256,
         threshold=fitted.threshold,
         base_rate=fitted.base_rate,
         metrics=msgspec.convert(evaluation["metrics"], served.Metrics),
     )
     golden = served.Golden(
-        rows=_golden_rows(table[held_out]),
+        rows=_golden_rows(dataset, table[held_out]),
         probabilities=[round(float(score), 6) for score in scores[:_GOLDEN_ROWS]],
     )
     (folder / "model.onnx").write_bytes(graph.SerializeToString(deterministic=True))
@@ -75,6 +76,7 @@ def build(
 
 
 def log(
+    model: Definition,
     snapshot: snapshots.Snapshot,
     bucket_name: str,
     table: pd.DataFrame,
@@ -89,7 +91,7 @@ def log(
             "ferry.commit": commit,
             "ferry.dirty": str(dirty).lower(),
             "ferry.data": json.dumps(snapshot.reference),
-            "ferry.features": features.schema_hash(),
+            "ferry.features": model.schema.hash(),
             "ferry.weights": evidence["weights"],
         }
     )
@@ -114,14 +116,14 @@ def log(
         }
     mlflow.log_metrics(metrics)
     mlflow.log_dict(evaluation, "metrics.json")
-    _log_input(table, snapshot, bucket_name)
+    _log_input(model, table, snapshot, bucket_name)
     # What is served, exactly; the logged model below is the same graph for MLflow's own clients.
     mlflow.log_artifacts(str(folder), weights.MODEL_FOLDER)
     mlflow.onnx.log_model(
         graph,
         name="onnx",
-        signature=_signature(),
-        input_example=_example(table),
+        signature=_signature(model.schema),
+        input_example=_example(model.dataset, table),
         # Given, because inferring them installs and imports everything once more.
         pip_requirements=[f"{name}=={version(name)}" for name in _RUNTIME],
         onnx_execution_providers=["CPUExecutionProvider"],
@@ -133,12 +135,14 @@ def log(
     return run.info.run_id
 
 
-def _log_input(table: pd.DataFrame, snapshot: snapshots.Snapshot, bucket: str) -> None:
+def _log_input(
+    model: Definition, table: pd.DataFrame, snapshot: snapshots.Snapshot, bucket: str
+) -> None:
     data = from_pandas(
         table,
         source=f"s3://{bucket}/{snapshot.key}?versionId={snapshot.version_id}",
         name=snapshot.key,
-        targets=features.TARGET,
+        targets=model.schema.target,
         digest=snapshot.sha256[:8],
     )
     with warnings.catch_warnings():
@@ -147,25 +151,21 @@ def _log_input(table: pd.DataFrame, snapshot: snapshots.Snapshot, bucket: str) -
         mlflow.log_input(data, context="training")
 
 
-def _labels(table: pd.DataFrame) -> npt.NDArray[np.int64]:
-    return (table[features.TARGET] == features.POSITIVE).to_numpy(np.int64)
+def _golden_rows(dataset: Dataset, table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of the self-test, in the table's order, as plain Python values."""
+    columns = dataset.columns(table.head(_GOLDEN_ROWS))
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _golden_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Loans of the self-test, in the table's order, as plain Python values."""
-    columns = [table[name].head(_GOLDEN_ROWS).tolist() for name in features.NAMES]
-    return [dict(zip(features.NAMES, row, strict=True)) for row in zip(*columns, strict=True)]
-
-
-def _signature() -> ModelSignature:
-    """The model's input columns after `features`' conversion, in order, and its one output."""
-    inputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.double, name) for name in features.NAMES]
+def _signature(schema: InputSchema) -> ModelSignature:
+    """The model's input columns after conversion, in order, and its one output."""
+    inputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.double, name) for name in schema.names]
     return ModelSignature(Schema(inputs), Schema([ColSpec(DataType.float, "probability")]))
 
 
-def _example(table: pd.DataFrame) -> pd.DataFrame:
-    matrix = features.from_rows(_golden_rows(table)[:2])
-    return pd.DataFrame(matrix.astype(np.float64), columns=pd.Index(features.NAMES))
+def _example(dataset: Dataset, table: pd.DataFrame) -> pd.DataFrame:
+    matrix = dataset.schema.from_rows(_golden_rows(dataset, table)[:2])
+    return pd.DataFrame(matrix.astype(np.float64), columns=pd.Index(dataset.schema.names))
 
 
 def _commit() -> tuple[str, bool]:
@@ -193,30 +193,31 @@ def _commit() -> tuple[str, bool]:
 
 
 def main(
+    model: definition.Name,
     snapshot: Annotated[
         Path | None, typer.Option(help="File with the snapshot's reference; else the newest day's.")
     ] = None,
-    experiment: Annotated[str, typer.Option(help="MLflow experiment.")] = MODEL,
     as_json: console.AsJson = False,
 ) -> None:
     """Train on a snapshot and log everything that a release needs to MLflow."""
     with console.exit_codes(*snapshots.UNAVAILABLE, MlflowException):
+        chosen = definition.find(model)
         _commit()
         bucket = snapshots.Bucket()
-        reference = snapshots.chosen(bucket, snapshot)
+        reference = snapshots.chosen(bucket, chosen.dataset, snapshot)
         table = snapshots.read(bucket, reference)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            graph, evidence = build(table, reference.sha256, folder)
+            graph, evidence = build(chosen, table, reference.sha256, folder)
             console.progress.print("logging to MLflow")
             # The uv project that MLflow would find is that of the working directory, not ours.
             os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
             # Stdout is for the result alone.
             os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
             if "MLFLOW_RUN_ID" not in os.environ:  # `mlflow run` has begun the run already
-                mlflow.set_experiment(experiment)
+                mlflow.set_experiment(chosen.name)
             with mlflow.start_run():
-                run = log(reference, bucket.name, table, folder, graph, evidence)
+                run = log(chosen, reference, bucket.name, table, folder, graph, evidence)
         document = {"run": run, "data": reference.reference, **evidence}
         console.emit(document, as_json)
 

@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from app import features
+from app.schema import Category, Feature, InvalidRows, Problem
 from app.serving.service import Rejected, Service
 
 MAX_ROWS = 5000
@@ -39,31 +39,31 @@ class InferRequest(msgspec.Struct, frozen=True):
     outputs: list[Output] | None = None
 
 
-_loans = msgspec.json.Decoder(dict[str, Any] | list[dict[str, Any]])
+_rows = msgspec.json.Decoder(dict[str, Any] | list[dict[str, Any]])
 _infer = msgspec.json.Decoder(InferRequest)
 _encode = msgspec.json.Encoder().encode
 
 
 def predict(service: Service, body: bytes) -> bytes:
-    """Score one loan (an object of named fields) or several (a list of them).
+    """Score one row (an object of named fields) or several (a list of them).
 
     Raises `Rejected` for anything that is no such thing.
     """
     model = service.loaded()
-    loans = _decode(_loans, body)
-    rows = loans if isinstance(loans, list) else [loans]
+    given = _decode(_rows, body)
+    rows = given if isinstance(given, list) else [given]
     _check_rows(len(rows))
     try:
-        matrix = features.from_rows(rows)
-    except features.InvalidLoans as error:
+        matrix = model.schema.from_rows(rows)
+    except InvalidRows as error:
         raise _rejected(error) from error
     # JSON parsers keep the last of equal keys. No name and no valid value has a colon in it, so
     # counting them finds a repeated field without parsing twice.
     if body.count(b":") != matrix.size:
-        raise _fault("duplicate", "", "each field once in a loan")
+        raise _fault("duplicate", "", "each field once in a row")
     scores = model.score(matrix).tolist()
     answer: dict[str, Any] = {"model": service.name, "version": service.version}
-    if isinstance(loans, list):
+    if isinstance(given, list):
         answer["probabilities"] = scores
     else:
         answer["probability"] = scores[0]
@@ -88,8 +88,8 @@ def infer(service: Service, body: bytes) -> bytes:
             raise _fault("duplicate", tensor.name, "each input once")
         columns[tensor.name] = _column(tensor, rows)
     try:
-        scores = model.score(features.from_columns(columns)).tolist()
-    except features.InvalidLoans as error:
+        scores = model.score(model.schema.from_columns(columns)).tolist()
+    except InvalidRows as error:
         raise _rejected(error) from error
     output = {"name": _OUTPUT, "datatype": "FP32", "shape": [rows], "data": scores}
     answer = {"model_name": service.name, "model_version": service.version, "outputs": [output]}
@@ -102,7 +102,7 @@ def model_metadata(service: Service) -> bytes:
     """The model's inputs and outputs, as the Open Inference Protocol describes them."""
     inputs = [
         {"name": feature.name, "datatype": _datatype(feature), "shape": [-1]}
-        for feature in features.FEATURES
+        for feature in service.loaded().schema.features
     ]
     return _encode(
         {
@@ -120,8 +120,8 @@ def server_metadata(service: Service) -> bytes:
     return _encode({"name": "ferry", "version": service.version, "extensions": []})
 
 
-def _datatype(feature: features.Feature) -> str:
-    if isinstance(feature, features.Category):
+def _datatype(feature: Feature) -> str:
+    if isinstance(feature, Category):
         return "BYTES"
     return "INT64" if feature.integer else "FP64"
 
@@ -132,9 +132,7 @@ def _decode(decoder: msgspec.json.Decoder[_T], body: bytes) -> _T:
     except msgspec.ValidationError as error:
         # The message reads "Expected `array`, got `int` - at `$.inputs`".
         expected, _, place = str(error).partition(" - at ")
-        problem = features.Problem(
-            code="schema", field=place.strip("`")[:64], row=0, expected=expected
-        )
+        problem = Problem(code="schema", field=place.strip("`")[:64], row=0, expected=expected)
         raise Rejected(422, "schema", str(error), [problem]) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Rejected(400, "json", f"the body is no valid JSON: {error}") from error
@@ -144,9 +142,9 @@ def _decode(decoder: msgspec.json.Decoder[_T], body: bytes) -> _T:
 
 def _check_rows(rows: int) -> None:
     if rows < 1:
-        raise Rejected(422, "empty", "there is no loan in the request; at least one is needed")
+        raise Rejected(422, "empty", "there is no row in the request; at least one is needed")
     if rows > MAX_ROWS:
-        message = f"{rows} loans in one request; at most {MAX_ROWS} are scored at once"
+        message = f"{rows} rows in one request; at most {MAX_ROWS} are scored at once"
         raise Rejected(413, "too_many_rows", message)
 
 
@@ -169,9 +167,9 @@ def _column(tensor: Tensor, rows: int) -> list[Any]:
 
 
 def _fault(code: str, field: str, expected: str, row: int = 0) -> Rejected:
-    problem = features.Problem(code=code, field=field[:64], row=row, expected=expected)
-    return Rejected(422, code, f"{field[:64] or 'loan'}: expected is {expected}", [problem])
+    problem = Problem(code=code, field=field[:64], row=row, expected=expected)
+    return Rejected(422, code, f"{field[:64] or 'row'}: expected is {expected}", [problem])
 
 
-def _rejected(error: features.InvalidLoans) -> Rejected:
+def _rejected(error: InvalidRows) -> Rejected:
     return Rejected(422, error.problems[0].code, str(error), error.problems)

@@ -1,4 +1,4 @@
-"""One JSON line an event on stdout; never a value of a loan."""
+"""One JSON line an event on stdout; never a value of a row."""
 
 import logging
 import sys

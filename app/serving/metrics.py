@@ -15,7 +15,7 @@ from prometheus_client import (
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 REASONS = (
-    # What is wrong with a loan (features.Problem.code) …
+    # What is wrong with a row (schema.Problem.code) …
     *("missing", "unknown", "type", "integer", "range", "category"),
     # … with a request …
     *("json", "schema", "shape", "datatype", "duplicate", "output", "empty", "too_many_rows"),
@@ -46,7 +46,7 @@ class Metrics:
         )
         accuracy = Gauge(
             "prediction_accuracy",
-            "Share of held-out loans called rightly at the model's threshold.",
+            "Share of held-out rows called rightly at the model's threshold.",
             tuple(labels),
             registry=self.registry,
         )

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from app import features, weights
+from app import weights
+from app.schema import Matrix, Schema
 
 SELF_TEST_TOLERANCE = 1e-5
 """Largest difference of a probability from the one that training wrote down."""
@@ -19,7 +20,7 @@ class Unfit(Exception):
 
 
 class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A metric on held-out loans, and its 95% interval."""
+    """A metric on held-out rows, and its 95% interval."""
 
     value: float
     low: float
@@ -27,7 +28,7 @@ class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How good the model was on held-out loans; the last two at its threshold."""
+    """How good the model was on held-out rows; the last two at its threshold."""
 
     auc: Interval
     log_loss: Interval
@@ -40,19 +41,19 @@ class Info(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=Tr
     """model.json: what the server must know about its weights."""
 
     name: str
-    features: str
-    """Digest of the feature declaration that the weights were trained with."""
+    schema: dict[str, Any]
+    """The features that the weights were trained with, as `Schema.document` gives them."""
     data_sha256: str
     """Digest of the training snapshot's bytes."""
     threshold: float
-    """Probability from which a loan is called bad."""
+    """Probability from which a row is called positive."""
     base_rate: float
-    """Share of bad loans in training."""
+    """Share of positive rows in training."""
     metrics: Metrics
 
 
 class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """golden.json: loans and the probabilities that training gave them."""
+    """golden.json: rows and the probabilities that training gave them."""
 
     rows: list[dict[str, Any]]
     probabilities: list[float]
@@ -61,12 +62,13 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Model:
     """Weights in memory, ready to score."""
 
-    def __init__(self, info: Info, session: onnxruntime.InferenceSession) -> None:
+    def __init__(self, info: Info, schema: Schema, session: onnxruntime.InferenceSession) -> None:
         self.info = info
+        self.schema = schema
         self._session = session
 
-    def score(self, matrix: features.Matrix) -> npt.NDArray[np.float32]:
-        """Probability of going bad for each row of (rows, features) float32."""
+    def score(self, matrix: Matrix) -> npt.NDArray[np.float32]:
+        """Probability of the positive class for each row of (rows, features) float32."""
         scores: Any = self._session.run(("probability",), {"features": matrix})[0]
         return scores
 
@@ -74,21 +76,17 @@ class Model:
 def load(folder: Path, expected_weights: str) -> Model:
     """Load the model of `folder`, whose files must have the digest `sha256:…`.
 
-    Raises `Unfit` when they do not, when the weights were trained with other features than this
-    code has, or when a loan of golden.json gets another probability than in training.
+    Raises `Unfit` when they do not, when the metadata cannot be read, or when a row of golden.json
+    gets another probability than in training.
     """
     _check_digest(folder, expected_weights)
     try:
         info = msgspec.json.decode((folder / "model.json").read_bytes(), type=Info)
+        schema = Schema.parse(info.schema)
         golden = msgspec.json.decode((folder / "golden.json").read_bytes(), type=Golden)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise Unfit(f"{folder}: metadata cannot be read: {error}") from error
-    if info.features != features.schema_hash():
-        raise Unfit(
-            f"the weights were trained with features {info.features}, "
-            f"this code has {features.schema_hash()}; build the image from the release's commit"
-        )
-    model = Model(info, _session(folder / "model.onnx"))
+    except (OSError, msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
+        raise Unfit(f"{folder}: metadata cannot be read: {error!r}") from error
+    model = Model(info, schema, _session(folder / "model.onnx"))
     _self_test(model, golden)
     return model
 
@@ -118,7 +116,7 @@ def _self_test(model: Model, golden: Golden) -> None:
     if not golden.rows or len(golden.rows) != len(golden.probabilities):
         raise Unfit("golden.json needs at least one row, and one probability for each")
     try:
-        scores = model.score(features.from_rows(golden.rows))
+        scores = model.score(model.schema.from_rows(golden.rows))
     except Exception as error:  # whatever the graph refuses, the model is not fit
         raise Unfit(f"the self-test cannot run: {error}") from error
     worst = float(np.max(np.abs(scores.astype(np.float64) - golden.probabilities)))

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from app import features
+from app.schema import Category, Feature, Schema
 from app.serving.inference import MAX_ROWS
 
 Json = dict[str, Any]
 
 
-def document(name: str, version: str) -> Json:
+def document(name: str, version: str, schema: Schema) -> Json:
     """OpenAPI 3.1 of the server of one model version."""
     model = f"/v2/models/{name}"
-    loan = {"$ref": "#/components/schemas/Loan"}
+    row = {"$ref": "#/components/schemas/Row"}
     probability = {"type": "number", "minimum": 0, "maximum": 1}
     scored: Json = {"model": {"const": name}, "version": {"const": version}}
     return {
@@ -19,12 +19,12 @@ def document(name: str, version: str) -> Json:
         "info": {
             "title": f"Model {name}",
             "version": version,
-            "description": "Probability that a loan goes bad.",
+            "description": f"Probability that {schema.target} is {schema.positive}.",
         },
         "paths": {
             "/predict": _post(
-                "Score one loan, or a list of them.",
-                {"oneOf": [loan, {"type": "array", "items": loan, "maxItems": MAX_ROWS}]},
+                "Score one row, or a list of them.",
+                {"oneOf": [row, {"type": "array", "items": row, "maxItems": MAX_ROWS}]},
                 {
                     "oneOf": [
                         _object({**scored, "probability": probability}),
@@ -34,7 +34,7 @@ def document(name: str, version: str) -> Json:
             ),
             f"{model}/infer": _post(
                 "Score rows by the Open Inference Protocol v2: one tensor a feature.",
-                _object({"inputs": _array(_tensor(list(features.NAMES)))}),
+                _object({"inputs": _array(_tensor(list(schema.names)))}),
                 _object(
                     {
                         "model_name": {"const": name},
@@ -50,17 +50,17 @@ def document(name: str, version: str) -> Json:
             "/v2/health/ready": _get("200 when the model may be asked.", unready=True),
             "/metrics": _get("Metrics in Prometheus' text format.", media="text/plain"),
         },
-        "components": {"schemas": {"Loan": _loan(), "Error": _error()}},
+        "components": {"schemas": {"Row": _row(schema), "Error": _error()}},
     }
 
 
-def _loan() -> Json:
-    properties = {feature.name: _property(feature) for feature in features.FEATURES}
+def _row(schema: Schema) -> Json:
+    properties = {feature.name: _property(feature) for feature in schema.features}
     return {**_object(properties), "additionalProperties": False}
 
 
-def _property(feature: features.Feature) -> Json:
-    if isinstance(feature, features.Category):
+def _property(feature: Feature) -> Json:
+    if isinstance(feature, Category):
         return {"type": "string", "enum": list(feature.values)}
     kind = "integer" if feature.integer else "number"
     return {"type": kind, "minimum": feature.low, "maximum": feature.high}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.features import Problem
+from app.schema import Problem
 from app.serving.metrics import Metrics
 from app.serving.model import Model
 

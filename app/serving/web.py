@@ -21,7 +21,6 @@ def create(service: Service, bounds: edge.Bounds | None = None) -> ASGIApp:
     """The whole server as an ASGI application."""
     model = f"/v2/models/{service.name}"
     version = f"{model}/versions/{service.version}"
-    description = msgspec.json.encode(openapi.document(service.name, service.version))
 
     async def live(request: Request) -> Response:
         return Response(b'{"live":true}', media_type=_JSON)
@@ -44,7 +43,8 @@ def create(service: Service, bounds: edge.Bounds | None = None) -> ASGIApp:
         return Response(inference.model_metadata(service), media_type=_JSON)
 
     async def describe(request: Request) -> Response:
-        return Response(description, media_type=_JSON)
+        document = openapi.document(service.name, service.version, service.loaded().schema)
+        return Response(msgspec.json.encode(document), media_type=_JSON)
 
     async def expose(request: Request) -> Response:
         return Response(service.metrics.render(), headers={"content-type": metrics.CONTENT_TYPE})

@@ -14,7 +14,7 @@ import pytest
 from moto import mock_aws
 from starlette.testclient import TestClient
 
-from app import dataset, snapshots, train
+from app import definition, snapshots, train
 from app.serving import edge, model, web
 from app.serving.metrics import Metrics
 from app.serving.service import Service
@@ -32,7 +32,9 @@ hypothesis.settings.load_profile("ferry")
 
 ROOT = Path(__file__).parents[2]
 SHA256 = "0" * 64
-INFER = f"/v2/models/{train.MODEL}/infer"
+MODEL = definition.find("credit-default")
+SCHEMA = MODEL.schema
+INFER = f"/v2/models/{MODEL.name}/infer"
 ERROR_FIELDS = {"error", "code", "problems", "requestId"}
 
 
@@ -50,13 +52,13 @@ class Trained:
 
 @pytest.fixture(scope="session")
 def loans() -> pd.DataFrame:
-    return dataset.load(sample=True)
+    return MODEL.dataset.load(sample=True)
 
 
 @pytest.fixture(scope="session")
 def trained(loans: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("model")
-    _, evidence = train.build(loans, SHA256, folder)
+    _, evidence = train.build(MODEL, loans, SHA256, folder)
     return Trained(folder=folder, evidence=evidence)
 
 
@@ -75,7 +77,7 @@ def loan(trained: Trained) -> dict[str, Any]:
 @pytest.fixture
 def service(loaded: model.Model) -> Service:
     """A service that has loaded its model."""
-    found = Service(name=train.MODEL, version="7", metrics=Metrics(train.MODEL, "7"))
+    found = Service(name=MODEL.name, version="7", metrics=Metrics(MODEL.name, "7"))
     found.serve(loaded)
     return found
 

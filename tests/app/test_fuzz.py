@@ -3,12 +3,10 @@
 import json
 from typing import Any
 
-from conftest import ERROR_FIELDS, INFER
+from conftest import ERROR_FIELDS, INFER, SCHEMA
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
-
-from app import features
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 JSON = st.recursive(
@@ -16,7 +14,7 @@ JSON = st.recursive(
 )
 TENSORS = st.fixed_dictionaries(
     {
-        "name": st.sampled_from(features.NAMES) | st.text(),
+        "name": st.sampled_from(SCHEMA.names) | st.text(),
         "shape": st.lists(st.integers(-2, 3), max_size=3),
         "datatype": st.sampled_from(["FP64", "INT64", "BYTES", "BOOL", "?"]),
         "data": st.lists(JSON, max_size=3),
@@ -48,7 +46,7 @@ def test_any_bytes_are_answered_with_json_and_no_5xx(client: TestClient, body: b
     assert answer.json().keys() == ERROR_FIELDS
 
 
-@given(name=st.sampled_from(features.NAMES), value=SCALARS)
+@given(name=st.sampled_from(SCHEMA.names), value=SCALARS)
 def test_any_value_is_scored_or_refused_by_name(
     client: TestClient, loan: dict[str, Any], name: str, value: object
 ) -> None:

@@ -5,19 +5,19 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import INFER, sample
+from conftest import INFER, MODEL, SCHEMA, sample
 from starlette.testclient import TestClient
 
-from app import features, train
+from app import schema
 from app.serving import inference, model
 from app.serving.service import Service
 
 
 def _tensors(loans: list[dict[str, Any]], nested: bool = False) -> dict[str, Any]:
     inputs = []
-    for feature in features.FEATURES:
+    for feature in SCHEMA.features:
         data = [loan[feature.name] for loan in loans]
-        words = isinstance(feature, features.Category)
+        words = isinstance(feature, schema.Category)
         inputs.append(
             {
                 "name": feature.name,
@@ -31,8 +31,8 @@ def _tensors(loans: list[dict[str, Any]], nested: bool = False) -> dict[str, Any
 
 @pytest.fixture(scope="session")
 def many(loans: pd.DataFrame) -> list[dict[str, Any]]:
-    columns = [loans[name].tolist() for name in features.NAMES]
-    return [dict(zip(features.NAMES, row, strict=True)) for row in zip(*columns, strict=True)]
+    columns = [loans[name].tolist() for name in SCHEMA.names]
+    return [dict(zip(SCHEMA.names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def test_a_loan_gets_a_probability_and_who_gave_it(
@@ -41,16 +41,16 @@ def test_a_loan_gets_a_probability_and_who_gave_it(
     answer = client.post("/predict", json=loan)
     assert answer.status_code == 200
     assert answer.json() == {
-        "model": train.MODEL,
+        "model": MODEL.name,
         "version": "7",
-        "probability": float(loaded.score(features.from_rows([loan]))[0]),
+        "probability": float(loaded.score(SCHEMA.from_rows([loan]))[0]),
     }
 
 
 def test_every_road_gives_the_same_probabilities(
     client: TestClient, many: list[dict[str, Any]], loaded: model.Model
 ) -> None:
-    expected = loaded.score(features.from_rows(many)).tolist()
+    expected = loaded.score(SCHEMA.from_rows(many)).tolist()
     one_by_one = [client.post("/predict", json=loan).json()["probability"] for loan in many[:20]]
     assert one_by_one == pytest.approx(expected[:20], abs=1e-6)
     assert client.post("/predict", json=many).json()["probabilities"] == expected
@@ -74,10 +74,10 @@ def test_an_open_inference_request_keeps_its_id_and_version(
     client: TestClient, loan: dict[str, Any]
 ) -> None:
     body = {**_tensors([loan]), "id": "mine", "outputs": [{"name": "probability"}]}
-    answer = client.post(f"/v2/models/{train.MODEL}/versions/7/infer", json=body).json()
+    answer = client.post(f"/v2/models/{MODEL.name}/versions/7/infer", json=body).json()
     assert (answer["id"], answer["model_name"], answer["model_version"]) == (
         "mine",
-        train.MODEL,
+        MODEL.name,
         "7",
     )
 
@@ -85,7 +85,7 @@ def test_an_open_inference_request_keeps_its_id_and_version(
 def test_the_metadata_describes_a_request_that_works(
     client: TestClient, loan: dict[str, Any]
 ) -> None:
-    described = client.get(f"/v2/models/{train.MODEL}").json()
+    described = client.get(f"/v2/models/{MODEL.name}").json()
     inputs = [
         {"name": i["name"], "datatype": i["datatype"], "shape": [1], "data": [loan[i["name"]]]}
         for i in described["inputs"]
@@ -163,7 +163,7 @@ def _changed(place: int, **changes: object) -> Any:  # noqa: ANN401 - edits JSON
         (_changed(5, name="int_rate"), "duplicate", "int_rate"),
         (_changed(5, name="x"), "unknown", "x"),
         (lambda body: body.update(outputs=[{"name": "label"}]), "output", "label"),
-        (lambda body: body["inputs"].pop(), "missing", features.NAMES[-1]),
+        (lambda body: body["inputs"].pop(), "missing", SCHEMA.names[-1]),
     ],
 )
 def test_each_bad_tensor_has_its_code(

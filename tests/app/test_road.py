@@ -1,6 +1,7 @@
 """The road end to end: snapshot, run, version, files, prediction; and where it must stop."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,14 @@ import mlflow
 import mlflow.pyfunc
 import pandas as pd
 import pytest
-from conftest import Trained
+from conftest import MODEL, SCHEMA, Trained
 from typer import Typer
 from typer.testing import CliRunner
 
-from app import console, dataset, features, fetch, predict, register, snapshots, train, weights
+from app import console, fetch, predict, register, snapshots, train, weights
 from app.serving import model as served
 
-NAME = train.MODEL
+NAME = MODEL.name
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +55,10 @@ def run(
 ) -> str:
     """A run trained by the command itself on the repository's loans."""
     monkeypatch.setenv("FERRY_BUCKET", bucket.name)
-    manifest, _ = snapshots.write(bucket, loans, dataset.LAST_DAY)
+    manifest, _ = snapshots.write(bucket, MODEL.dataset, loans, MODEL.dataset.last_day)
     reference = tmp_path / "snapshot.json"
     reference.write_text(json.dumps(manifest))
-    code, document = _command(train.main, "--snapshot", str(reference))
+    code, document = _command(train.main, "--model", NAME, "--snapshot", str(reference))
     assert code == 0, document
     assert isinstance(document, dict)
     assert client.get_run(document["run"]).data.tags["ferry.commit"] == committed
@@ -72,7 +73,7 @@ def test_a_run_becomes_a_version_that_predicts(
     assert found.inputs is not None
     assert found.inputs.dataset_inputs[0].dataset.name == "data/lending-club/2016-03-31.parquet"
 
-    code, version = _command(register.main, "--run", run)
+    code, version = _command(register.main, "--model", NAME, "--run", run)
     assert code == 0, version
     assert isinstance(version, dict)
     assert version["new"]
@@ -81,37 +82,37 @@ def test_a_run_becomes_a_version_that_predicts(
     assert set(register.TAGS) <= stored.tags.keys()
     assert client.get_model_version_by_alias(NAME, "candidate").version == stored.version
 
-    code, again = _command(register.main, "--run", run)
+    code, again = _command(register.main, "--model", NAME, "--run", run)
     assert code == 0, again
     assert again == {**version, "new": False}
 
     folder = tmp_path / "model"
     number = str(version["version"])
-    code, files = _command(fetch.main, "--version", number, "--to", str(folder))
+    code, files = _command(fetch.main, "--model", NAME, "--version", number, "--to", str(folder))
     assert code == 0, files
     assert weights.digest(folder) == version["weights"]
 
-    code, scored = _command(predict.main, str(dataset.SAMPLE), "--model", str(folder))
+    code, scored = _command(predict.main, str(MODEL.dataset.sample_file), "--folder", str(folder))
     assert code == 0, scored
     assert isinstance(scored, dict)
-    matrix = features.from_columns({name: loans[name].tolist() for name in features.NAMES})
+    matrix = SCHEMA.from_columns(MODEL.dataset.columns(loans))
     expected = served.load(folder, version["weights"]).score(matrix)
     assert scored["probabilities"] == pytest.approx(expected.tolist())
 
     # An MLflow client gets the same answer from the registered model.
-    table = pd.DataFrame(matrix.astype(float), columns=pd.Index(features.NAMES))
+    table = pd.DataFrame(matrix.astype(float), columns=pd.Index(SCHEMA.names))
     answer = mlflow.pyfunc.load_model(f"models:/{NAME}/{number}").predict(table)
     assert isinstance(answer, pd.DataFrame)
     assert answer["probability"].tolist() == pytest.approx(expected.tolist())
 
 
 def test_an_older_run_does_not_take_the_alias_back(run: str, client: mlflow.MlflowClient) -> None:
-    first = register.register(client, run, "aliased")
+    first = register.register(client, replace(MODEL, name="aliased"), run)
     outputs = client.get_run(run).outputs
     assert outputs is not None
     newer = client.create_model_version("aliased", f"models:/{outputs.model_outputs[0].model_id}")
     client.set_registered_model_alias("aliased", "candidate", newer.version)
-    again = register.register(client, run, "aliased")
+    again = register.register(client, replace(MODEL, name="aliased"), run)
     assert again["version"] == first["version"]
     assert client.get_model_version_by_alias("aliased", "candidate").version == newer.version
 
@@ -123,8 +124,21 @@ def test_changed_artifacts_are_not_registered(run: str, client: mlflow.MlflowCli
     path = root / "model" / "model.onnx"
     path.write_bytes(path.read_bytes() + b"\0")
     with pytest.raises(console.Refused, match=f"run {run} holds weights"):
-        register.register(client, run, "tampered")
+        register.register(client, replace(MODEL, name="tampered"), run)
     assert client.search_registered_models("name = 'tampered'") == []
+
+
+def test_weights_of_another_schema_than_the_runs_tag_are_not_registered(
+    run: str, client: mlflow.MlflowClient
+) -> None:
+    fewer = replace(SCHEMA, features=SCHEMA.features[:-1])
+    client.set_tag(run, "ferry.features", fewer.hash())
+    with pytest.raises(console.Refused, match=f"this code has {SCHEMA.hash()}"):
+        register.register(client, replace(MODEL, name="untrained"), run)
+    other = replace(MODEL, name="untrained", dataset=replace(MODEL.dataset, schema=fewer))
+    with pytest.raises(console.Refused, match=f"holds weights of features {SCHEMA.hash()}"):
+        register.register(client, other, run)
+    assert client.search_registered_models("name = 'untrained'") == []
 
 
 def test_a_logged_model_of_another_graph_is_not_registered(
@@ -136,18 +150,18 @@ def test_a_logged_model_of_another_graph_is_not_registered(
     path = Path(logged.artifact_location.removeprefix("file://")) / "model.onnx"
     path.write_bytes(path.read_bytes() + b"\0")
     with pytest.raises(console.Refused, match="another graph"):
-        register.register(client, run, "swapped")
+        register.register(client, replace(MODEL, name="swapped"), run)
     assert client.search_registered_models("name = 'swapped'") == []
 
 
 def test_without_options_the_newest_snapshot_and_run_are_taken(
     run: str, client: mlflow.MlflowClient
 ) -> None:
-    code, newest = _command(train.main)
+    code, newest = _command(train.main, "--model", NAME)
     assert code == 0, newest
     assert isinstance(newest, dict)
     assert newest["weights"] == client.get_run(run).data.tags["ferry.weights"]
-    code, version = _command(register.main, "--name", "newest")
+    code, version = _command(register.main, "--model", NAME)
     assert code == 0, version
     assert isinstance(version, dict)
     assert version["run"] == newest["run"] != run
@@ -157,7 +171,7 @@ def test_training_without_a_snapshot_says_what_to_do(
     bucket: snapshots.Bucket, committed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FERRY_BUCKET", bucket.name)
-    code, output = _command(train.main)
+    code, output = _command(train.main, "--model", NAME)
     assert code == 3
     assert "app.ingest" in output
 
@@ -165,7 +179,7 @@ def test_training_without_a_snapshot_says_what_to_do(
 def test_an_unfinished_run_is_not_registered(client: mlflow.MlflowClient) -> None:
     mlflow.set_experiment(NAME)
     with mlflow.start_run() as active, pytest.raises(console.Refused, match="RUNNING"):
-        register.register(client, active.info.run_id, "unfinished")
+        register.register(client, replace(MODEL, name="unfinished"), active.info.run_id)
 
 
 def test_a_run_without_a_model_is_not_registered(client: mlflow.MlflowClient) -> None:
@@ -173,11 +187,11 @@ def test_a_run_without_a_model_is_not_registered(client: mlflow.MlflowClient) ->
     with mlflow.start_run() as active:
         pass
     with pytest.raises(console.Refused, match=r"no ferry\.commit"):
-        register.register(client, active.info.run_id, "empty")
+        register.register(client, replace(MODEL, name="empty"), active.info.run_id)
 
 
 def test_a_run_that_is_not_there_is_not_registered(client: mlflow.MlflowClient) -> None:
-    code, output = _command(register.main, "--run", "0" * 32)
+    code, output = _command(register.main, "--model", NAME, "--run", "0" * 32)
     assert code == 3
     assert "0" * 32 in output
 
@@ -190,7 +204,7 @@ def test_a_folder_in_use_is_not_overwritten(tmp_path: Path) -> None:
 
 def test_training_needs_a_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GIT_DIR", str(tmp_path))
-    code, output = _command(train.main, "--snapshot", str(tmp_path / "none"))
+    code, output = _command(train.main, "--model", NAME, "--snapshot", str(tmp_path / "none"))
     assert code == 3
     assert "commit is unknown" in output
 
@@ -200,8 +214,8 @@ def test_training_needs_a_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     [
         ("loans.csv", "term\nterm_36\n", "row 0, funded_amnt: missing"),
         ("loans.json", '[{"term": "term_36"}]', "row 0, funded_amnt: missing"),
-        ("loans.json", "[1]", "cannot be read as loans"),
-        ("loans.json", "{", "cannot be read as loans"),
+        ("loans.json", "[1]", "cannot be read as rows"),
+        ("loans.json", "{", "cannot be read as rows"),
     ],
 )
 def test_predict_names_what_is_wrong(
@@ -212,13 +226,19 @@ def test_predict_names_what_is_wrong(
     message: str,
 ) -> None:
     (tmp_path / name).write_text(content)
-    code, output = _command(predict.main, str(tmp_path / name), "--model", str(trained.folder))
+    code, output = _command(predict.main, str(tmp_path / name), "--folder", str(trained.folder))
     assert code == 3
     assert message in output
 
 
 def test_predict_refuses_other_weights(trained: Trained, tmp_path: Path) -> None:
-    arguments = (str(dataset.SAMPLE), "--model", str(trained.folder), "--weights", "sha256:1")
+    arguments = (
+        str(MODEL.dataset.sample_file),
+        "--folder",
+        str(trained.folder),
+        "--weights",
+        "sha256:1",
+    )
     code, output = _command(predict.main, *arguments)
     assert code == 3
     assert "sha256:1" in output

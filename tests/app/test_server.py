@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, Trained
+from conftest import MODEL, ROOT, Trained
 
-from app import train
 from app.serving import model, server
 
 Start = Callable[..., "Running"]
@@ -59,7 +58,7 @@ def _free_port() -> int:
 def environment(trained: Trained, tmp_path: Path) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
-        "MODEL_NAME": train.MODEL,
+        "MODEL_NAME": MODEL.name,
         "MODEL_VERSION": "7",
         "MODEL_WEIGHTS": trained.weights,
         "MODEL_FOLDER": str(trained.folder),
@@ -137,7 +136,7 @@ def test_a_second_signal_skips_the_drain(start: Start) -> None:
         ({"MODEL_WEIGHTS": "sha256:" + "0" * 64}, "the release says sha256:" + "0" * 64),
         ({"MODEL_WEIGHTS": ""}, "MODEL_WEIGHTS not set"),
         ({"MODEL_NAME": "", "MODEL_VERSION": ""}, "MODEL_NAME, MODEL_VERSION not set"),
-        ({"MODEL_NAME": "other"}, f"the weights are of model {train.MODEL}"),
+        ({"MODEL_NAME": "other"}, f"the weights are of model {MODEL.name}"),
         ({"MODEL_FOLDER": "nowhere"}, "cannot be digested"),
         ({"PORT": "http"}, "PORT"),
     ],

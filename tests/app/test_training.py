@@ -7,33 +7,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import SHA256, Trained
+from conftest import MODEL, SCHEMA, SHA256, Trained
 from sklearn import metrics
 from sklearn.pipeline import Pipeline
 
-from app import console, convert, evaluate, features, fit, train, weights
+from app import console, convert, evaluate, fit, schema, train, weights
 from app.serving import model as served
 
 
 @pytest.fixture(scope="session")
-def matrix(loans: pd.DataFrame) -> features.Matrix:
-    return features.from_columns({name: loans[name].tolist() for name in features.NAMES})
+def matrix(loans: pd.DataFrame) -> schema.Matrix:
+    return SCHEMA.from_columns(MODEL.dataset.columns(loans))
 
 
 @pytest.fixture(scope="session")
 def labels(loans: pd.DataFrame) -> fit.Labels:
-    return (loans[features.TARGET] == features.POSITIVE).to_numpy(np.int64)
+    return MODEL.dataset.labels(loans)
 
 
 @pytest.fixture(scope="session")
-def fitted(matrix: features.Matrix, labels: fit.Labels) -> fit.Fitted:
-    return fit.fit(matrix, labels)
+def fitted(matrix: schema.Matrix, labels: fit.Labels) -> fit.Fitted:
+    return fit.fit(SCHEMA, matrix, labels)
 
 
 def test_the_same_snapshot_gives_the_same_weights(
     loans: pd.DataFrame, trained: Trained, tmp_path: Path
 ) -> None:
-    _, evidence = train.build(loans, SHA256, tmp_path)
+    _, evidence = train.build(MODEL, loans, SHA256, tmp_path)
     assert evidence == trained.evidence
     assert weights.digest(tmp_path) == trained.weights
 
@@ -41,7 +41,7 @@ def test_the_same_snapshot_gives_the_same_weights(
 def test_other_loans_give_other_weights(
     loans: pd.DataFrame, trained: Trained, tmp_path: Path
 ) -> None:
-    _, evidence = train.build(loans.drop(index=[0, 1, 2]), SHA256, tmp_path)
+    _, evidence = train.build(MODEL, loans.drop(index=[0, 1, 2]), SHA256, tmp_path)
     assert evidence["weights"] != trained.weights
 
 
@@ -49,31 +49,29 @@ def test_a_model_is_its_three_files(trained: Trained) -> None:
     assert sorted(path.name for path in trained.folder.iterdir()) == sorted(weights.MODEL_FILES)
 
 
-def test_every_probability_is_one(loaded: served.Model, matrix: features.Matrix) -> None:
+def test_every_probability_is_one(loaded: served.Model, matrix: schema.Matrix) -> None:
     scores = loaded.score(matrix)
     assert scores.shape == (400,)
     assert ((scores >= 0) & (scores <= 1)).all()
 
 
-def test_onnx_equals_scikit_learn_on_every_loan(
-    fitted: fit.Fitted, matrix: features.Matrix
-) -> None:
-    graph = convert.convert(fitted.pipeline, "test")
+def test_onnx_equals_scikit_learn_on_every_loan(fitted: fit.Fitted, matrix: schema.Matrix) -> None:
+    graph = convert.convert(fitted.pipeline, "test", len(SCHEMA.features))
     assert convert.largest_difference(graph, fitted.pipeline, matrix) < 1e-6
     assert [output.name for output in graph.graph.output] == ["probability"]
 
 
 def test_a_conversion_that_differs_is_refused(
-    fitted: fit.Fitted, matrix: features.Matrix, labels: fit.Labels
+    fitted: fit.Fitted, matrix: schema.Matrix, labels: fit.Labels
 ) -> None:
-    graph = convert.convert(fitted.pipeline, "test")
-    other: Pipeline = fit.fit(matrix[100:], labels[100:]).pipeline
+    graph = convert.convert(fitted.pipeline, "test", len(SCHEMA.features))
+    other: Pipeline = fit.fit(SCHEMA, matrix[100:], labels[100:]).pipeline
     with pytest.raises(console.Refused, match="differ by"):
         convert.largest_difference(graph, other, matrix)
 
 
 def test_the_threshold_separates_better_than_calling_everything_good(
-    fitted: fit.Fitted, matrix: features.Matrix, labels: fit.Labels
+    fitted: fit.Fitted, matrix: schema.Matrix, labels: fit.Labels
 ) -> None:
     scores = fitted.pipeline.predict_proba(matrix)[:, 1]
     found = evaluate.measure(labels, scores, fitted.threshold, fitted.base_rate)
@@ -82,7 +80,7 @@ def test_the_threshold_separates_better_than_calling_everything_good(
 
 
 def test_probabilities_are_calibrated_in_the_large(
-    fitted: fit.Fitted, matrix: features.Matrix, labels: fit.Labels
+    fitted: fit.Fitted, matrix: schema.Matrix, labels: fit.Labels
 ) -> None:
     assert fitted.pipeline.predict_proba(matrix)[:, 1].mean() == pytest.approx(
         labels.mean(), abs=1e-4
@@ -170,9 +168,12 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
         served.load(tmp_path / "none", "sha256:0")
 
 
-def test_weights_of_other_features_are_refused(copied: Path) -> None:
-    digest = _rewrite(copied, "model.json", features="sha256:other")
-    with pytest.raises(served.Unfit, match="sha256:other"):
+@pytest.mark.parametrize(
+    "damaged", [{}, {"features": [{"type": "word"}], "target": {}}, {"features": 1, "target": {}}]
+)
+def test_a_schema_that_cannot_be_read_is_refused(copied: Path, damaged: dict[str, object]) -> None:
+    digest = _rewrite(copied, "model.json", schema=damaged)
+    with pytest.raises(served.Unfit, match="metadata cannot be read"):
         served.load(copied, digest)
 
 

@@ -58,7 +58,7 @@ class Clone:
         return self.run("kubectl", *arguments)
 
     def status(self) -> dict:
-        answer = self.ferry("status", "--score", "app/data/loan.json", "--wait", "60", "--json")
+        answer = self.ferry("status", "--score", "app/data/lending-club/row.json", "--wait", "60", "--json")
         return json.loads(answer[answer.index("{") :])
 
     def pin(self) -> dict:
@@ -116,7 +116,7 @@ def test_make_up_ends_with_the_pinned_release_and_a_scored_loan(clone: Clone, up
 
 
 def test_the_ingress_gives_the_same_score_to_anybody(clone: Clone, up: str) -> None:
-    loan = json.loads((clone.folder / "app/data/loan.json").read_text())
+    loan = json.loads((clone.folder / "app/data/lending-club/row.json").read_text())
     answer = requests.post(
         f"http://{MODEL}.{STACK}.ferry.test/predict", json=loan, timeout=10
     ).json()

@@ -1,0 +1,42 @@
+"""The definition of a model: its name, its schema and its table; found by name in `app.models`."""
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from app import models
+from app.console import Refused
+from app.dataset import Dataset
+from app.schema import Schema
+
+Name = Annotated[
+    str, typer.Option("--model", help="The model, as its file in app/models names it.")
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """One model of this repository; `DEFINITION` of a module in `app.models`."""
+
+    name: str
+    dataset: Dataset
+
+    @property
+    def schema(self) -> Schema:
+        return self.dataset.schema
+
+
+def find(name: str) -> Definition:
+    """The definition of that name.
+
+    Raises `console.Refused` when there is none, naming those that there are.
+    """
+    known = [found.name for found in pkgutil.iter_modules(models.__path__)]
+    module = name.replace("-", "_")
+    if module not in known:
+        names = ", ".join(sorted(found.replace("_", "-") for found in known))
+        raise Refused(f"there is no model {name!r} in app/models; those that are: {names}")
+    return importlib.import_module(f"{models.__name__}.{module}").DEFINITION
