@@ -58,7 +58,9 @@ class Clone:
         return self.run("kubectl", *arguments)
 
     def status(self) -> dict:
-        answer = self.ferry("status", "--score", "app/data/lending-club/row.json", "--wait", "60", "--json")
+        answer = self.ferry(
+            "status", "--score", "app/data/lending-club/row.json", "--wait", "60", "--json"
+        )
         return json.loads(answer[answer.index("{") :])
 
     def pin(self) -> dict:
