@@ -58,7 +58,11 @@ def up(name: str, progress: Progress) -> None:
     toolchain.debian()
     toolchain.ensure(_TOOLS)
     with alone(lock_file(name), progress.say):
-        lab = _enter(name)
+        try:
+            lab = _enter(name)
+        except OSError:
+            _refuse_without_room(paths.states())
+            raise
         network.refuse_namesake(lab)
         if _is_up(lab):
             progress.say(f"lab {name} is up at {lab.address}")
@@ -127,12 +131,16 @@ def _is_up(lab: Lab) -> bool:
 
 def _refuse_full_disk(lab: Lab) -> None:
     for place in (lab.folder, paths.cache()):
-        free = shutil.disk_usage(place).free
-        if free < _FREE_BYTES:
-            raise LabError(
-                f"{place} has {free / 10**9:.1f} GB free, and a lab needs {_FREE_BYTES / 10**9:.0f}"
-                " GB: purge labs that are no longer needed (`python -m lab purge NAME`)"
-            )
+        _refuse_without_room(place)
+
+
+def _refuse_without_room(place: Path) -> None:
+    free = shutil.disk_usage(place).free
+    if free < _FREE_BYTES:
+        raise LabError(
+            f"{place} has {free / 10**9:.1f} GB free, and a lab needs {_FREE_BYTES / 10**9:.0f}"
+            " GB: purge labs that are no longer needed (`python -m lab purge NAME`)"
+        )
 
 
 def _start(lab: Lab, progress: Progress) -> None:

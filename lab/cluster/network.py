@@ -96,8 +96,8 @@ def _refuse_foreign_routes(lab: Lab) -> None:
             continue
         if any(mine.overlaps(IPv4Network(route["dst"])) for mine in lab.ranges):
             raise LabError(
-                f"the host's route to {route['dst']} (device {route.get('dev')}) covers addresses "
-                f"of lab {lab.name}; remove that route, or take other addresses with "
+                f"the host's {_noun(route)} {route['dst']} (device {route.get('dev')}) covers "
+                f"addresses of lab {lab.name}; remove it, or take other addresses with "
                 f"`python -m lab purge {lab.name}` (this deletes the lab's data)"
             )
 
@@ -138,7 +138,14 @@ def _outside() -> str | None:
 
 
 def _routes() -> list[dict[str, str]]:
-    return json.loads(_run(["ip", "-json", "-4", "route", "show"]))
+    """The host's routes, and its own addresses: a /32 stands in no other table."""
+    tables = ("main", "local")
+    shown = [_run(["ip", "-json", "-4", "route", "show", "table", table]) for table in tables]
+    return [route for text in shown for route in json.loads(text)]
+
+
+def _noun(route: dict[str, str]) -> str:
+    return "address" if route.get("type") == "local" else "route to"
 
 
 def _place(lab: Lab) -> Path:
