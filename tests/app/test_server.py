@@ -28,7 +28,7 @@ class Running:
         self.port = port
 
     def connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
 
     def status(self, path: str) -> int | None:
         """The status of a GET, or None when nobody listens."""

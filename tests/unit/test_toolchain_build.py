@@ -186,10 +186,10 @@ class TestEnsure:
 
     def test_ctrl_c_leaves_no_half_made_tool(self, go: Path, tmp_path: Path) -> None:
         (go / "hang").touch()
-        run = subprocess.Popen([sys.executable, "-m", "lab.toolchain", "cni"], cwd=ROOT)
-        wait_for_text(go / "pid")
-        run.send_signal(signal.SIGINT)
-        assert run.wait(timeout=10) != 0
+        with subprocess.Popen([sys.executable, "-m", "lab.toolchain", "cni"], cwd=ROOT) as run:
+            wait_for_text(go / "pid")
+            run.send_signal(signal.SIGINT)
+            assert run.wait(timeout=60) != 0
         assert finished(tmp_path) == set()
 
     def test_a_second_run_waits_and_finds_all_made(
@@ -202,7 +202,7 @@ class TestEnsure:
             assert second.is_alive()
             assert "waiting for another" in capsys.readouterr().err
             store.folder(catalog.tools()["cni"]).mkdir(parents=True)
-        second.join(timeout=5)
+        second.join(timeout=60)
         assert not second.is_alive()
         assert calls(go) == {}
 
