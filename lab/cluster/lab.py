@@ -139,7 +139,8 @@ def _refuse_without_room(place: Path) -> None:
     if free < _FREE_BYTES:
         raise LabError(
             f"{place} has {free / 10**9:.1f} GB free, and a lab needs {_FREE_BYTES / 10**9:.0f}"
-            " GB: purge labs that are no longer needed (`python -m lab purge NAME`)"
+            " GB: purge labs that are no longer needed (`python -m lab purge NAME`), or let"
+            " FERRY_STATE and FERRY_CACHE name folders on a larger disk"
         )
 
 
