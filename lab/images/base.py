@@ -1,20 +1,20 @@
-"""The base image's file system: a minimal Debian 12 with Python 3.11, as one reproducible tar."""
+"""The file system of an image that needs Debian: a minimal Debian 12 as one reproducible tar."""
 
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab.errors import LabError
 
 _SUITE = "bookworm"
 _PUBLIC = "http://deb.debian.org/debian"
-_PACKAGES = ("ca-certificates", "python3.11", "python3.11-venv", "python3-pip")
 _SOURCES = f"""deb {_PUBLIC} {_SUITE} main
 deb {_PUBLIC} {_SUITE}-updates main
 deb {_PUBLIC}-security {_SUITE}-security main
 """
-# The public image has these in /usr/local/bin.
+# The public image of Python has these in /usr/local/bin.
 _COMMANDS = {
     "python": "/usr/bin/python3.11",
     "python3": "/usr/bin/python3.11",
@@ -44,11 +44,11 @@ _DROPPED = (
 _EMPTY = ("var/cache/apt/archives/partial", "var/lib/apt/lists/partial", "var/log")
 
 
-def rootfs(folder: Path, log: Path) -> Path:
-    """Makes `<folder>/rootfs.tar` and returns it; what debootstrap says goes to `log`."""
+def rootfs(folder: Path, log: Path, packages: Sequence[str]) -> Path:
+    """Makes `<folder>/rootfs.tar` with `packages`; what debootstrap says goes to `log`."""
     root = folder / "rootfs"
     shutil.rmtree(root, ignore_errors=True)
-    options = ["--variant=minbase", f"--include={','.join(_PACKAGES)}"]
+    options = ["--variant=minbase", f"--include={','.join(packages)}"]
     with log.open("w") as output:
         done = subprocess.run(
             ["debootstrap", *options, _SUITE, str(root), mirror()],
@@ -99,12 +99,8 @@ def _environment() -> dict[str, str]:
 
 
 def _finish(root: Path) -> None:
-    # Layers carry no times, so compiled files that compare times would all be stale: let them
-    # be taken as they are.
-    compiled = ["python3.11", "-m", "compileall", "-q", "-f"]
-    compiled += ["--invalidation-mode", "unchecked-hash", "/usr/lib/python3.11", "/usr/lib/python3"]
-    without = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-    subprocess.run(["chroot", str(root), *compiled], env=without, capture_output=True, check=False)
+    if (root / "usr/bin/python3.11").exists():
+        _prepare_python(root)
     for name in _DROPPED:
         place = root / name
         if place.is_dir():
@@ -113,6 +109,15 @@ def _finish(root: Path) -> None:
             place.unlink(missing_ok=True)
     for name in _EMPTY:
         (root / name).mkdir(parents=True)
+    (root / "etc/apt/sources.list").write_text(_SOURCES)
+
+
+def _prepare_python(root: Path) -> None:
+    # Layers carry no times, so compiled files that compare times would all be stale: let them
+    # be taken as they are.
+    compiled = ["python3.11", "-m", "compileall", "-q", "-f"]
+    compiled += ["--invalidation-mode", "unchecked-hash", "/usr/lib/python3.11", "/usr/lib/python3"]
+    without = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    subprocess.run(["chroot", str(root), *compiled], env=without, capture_output=True, check=False)
     for name, target in _COMMANDS.items():
         (root / "usr/local/bin" / name).symlink_to(target)
-    (root / "etc/apt/sources.list").write_text(_SOURCES)

@@ -110,8 +110,8 @@ def _buildah(folder: Path, log: Path, *arguments: str) -> None:
 
 def _fill(image: Image, context: Path, log: Path) -> None:
     """Puts into `context` what the recipe copies."""
-    if image.base:
-        base.rootfs(context, log)
+    if image.packages:
+        base.rootfs(context, log, image.packages)
     if image.tool:
         shutil.copy2(toolchain.binary(image.tool), context)
     if image.program:

@@ -23,7 +23,7 @@ class Image:
     recipe: str
     tool: str = ""
     files: tuple[str, ...] = ()
-    base: bool = False
+    packages: tuple[str, ...] = ()
     program: str = ""
 
     @property
@@ -41,7 +41,7 @@ class Image:
     def sources(self) -> list[Path]:
         """The files of this repository that decide what is in the image."""
         own = [RECIPES / name for name in self.files if not name.startswith("/")]
-        if self.base:
+        if self.packages:
             own.append(HERE / "base.py")
         if self.program:
             own.append(HERE / self.program / "main.go")
@@ -52,13 +52,19 @@ class Image:
         parts = [hashlib.sha256(file.read_bytes()).hexdigest() for file in self.sources()]
         if self.tool:
             parts.append(toolchain.tools()[self.tool].key)
+        parts += self.packages
         return "built-" + hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
 
 
 def read(text: str) -> list[Image]:
     """Images in the order of a TOML file like images.toml."""
     entries: list[dict[str, Any]] = tomllib.loads(text)["image"]
-    return [Image(files=tuple(entry.pop("files", ())), **entry) for entry in entries]
+    return [
+        Image(
+            files=tuple(entry.pop("files", ())), packages=tuple(entry.pop("packages", ())), **entry
+        )
+        for entry in entries
+    ]
 
 
 @cache

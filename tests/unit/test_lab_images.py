@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lab import paths
 from lab.cluster import addons, runtime
 from lab.images import base, build, catalog
 from lab.toolchain.catalog import tools
@@ -45,7 +46,7 @@ def test_every_recipe_starts_from_what_the_mirror_holds_by_then() -> None:
 def test_every_file_a_recipe_copies_is_there() -> None:
     for image in catalog.images():
         given = {Path(name).name for name in image.files} | {image.tool, image.program}
-        given |= {"rootfs.tar"} if image.base else set()
+        given |= {"rootfs.tar"} if image.packages else set()
         copied = re.findall(r"^(?:COPY|ADD) (?!--from)(\S+) ", image.dockerfile.read_text(), re.M)
         assert set(copied) <= given, image.name
         assert all(source.exists() for source in image.sources())
@@ -67,6 +68,11 @@ def test_a_change_of_the_recipe_asks_for_a_new_build(
     (tmp_path / f"{image.recipe}.Dockerfile").write_text("FROM scratch\n")
     assert image.mark() != before
     assert replace(image, tool="coredns").mark() != image.mark()
+
+
+def test_other_packages_ask_for_a_new_build() -> None:
+    (image,) = (image for image in catalog.images() if image.recipe == "redis")
+    assert replace(image, packages=("redis-tools",)).mark() != image.mark()
 
 
 def test_names_split_into_repository_and_tag() -> None:
@@ -115,3 +121,41 @@ def test_the_registrys_image_takes_what_the_public_one_takes(
         check=True,
     )
     assert done.stdout.strip() == runs
+
+
+@pytest.mark.parametrize(
+    ("given", "runs"),
+    [
+        (["/etc/redis/redis.conf"], "server /etc/redis/redis.conf"),
+        (["--port", "1"], "server --port 1"),
+        (["redis-server", "/x"], "server /x"),
+        (["echo", "other"], "other"),
+    ],
+)
+def test_the_online_stores_image_takes_what_the_public_one_takes(
+    tmp_path: Path, given: list[str], runs: str
+) -> None:
+    fake = tmp_path / "redis-server"
+    fake.write_text('#!/bin/sh\necho server "$@"\n')
+    fake.chmod(0o755)
+    done = subprocess.run(
+        ["sh", str(catalog.RECIPES / "redis.sh"), *given],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == runs
+
+
+def test_the_images_of_the_platforms_components_are_in_the_mirror() -> None:
+    mirrored = {image.name for image in catalog.images()}
+    sources = [file.read_text() for file in (paths.repository() / "components").glob("*.py")]
+    named = {name for text in sources for name in re.findall(r'^_IMAGE = "(\S+)"$', text, re.M)}
+    assert "docker.io/library/redis:7.0.15" in named
+    assert named <= mirrored
+
+
+def test_an_image_tagged_by_a_version_of_debians_refuses_another_version() -> None:
+    (redis,) = (image for image in catalog.images() if image.recipe == "redis")
+    assert f"v={redis.tag} " in redis.dockerfile.read_text()
