@@ -2,24 +2,14 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import pulumi
-import pulumi_docker as docker
+
+from components.image import ImageRegistry, pushed
 
 VERSION = "3.17.2"
 _CONTEXT = Path(__file__).parent / "mlflow"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageRegistry:
-    """Where the server's image is pushed; without a password the machine's own login serves."""
-
-    host: pulumi.Input[str]
-    """What image names begin with."""
-    username: pulumi.Input[str] | None = None
-    password: pulumi.Input[str] | None = None
 
 
 def mlflow_image(
@@ -29,20 +19,10 @@ def mlflow_image(
     content = hashlib.sha256()
     for file in ("Dockerfile", "requirements.txt"):
         content.update((_CONTEXT / file).read_bytes())
-    login: docker.RegistryArgsDict = {
-        "server": registry.host,
-        "username": registry.username,
-        "password": registry.password,
-    }
-    image = docker.Image(
+    return pushed(
         name,
-        # The tag tells contents apart, so that a registry may refuse to move tags.
-        image_name=pulumi.Output.format(
-            "{0}/{1}:{2}-{3}", registry.host, name, VERSION, content.hexdigest()[:12]
-        ),
-        # Relative, so that every checkout plans the same build.
-        build={"context": os.path.relpath(_CONTEXT), "platform": "linux/amd64"},
-        registry=login if registry.password is not None else None,
+        tag=f"{VERSION}-{content.hexdigest()[:12]}",
+        build={"context": os.path.relpath(_CONTEXT)},
+        registry=registry,
         opts=opts,
     )
-    return image.repo_digest

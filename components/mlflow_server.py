@@ -9,9 +9,10 @@ import pulumi_kubernetes as k8s
 import pulumi_random as random
 
 from components import hardening, traffic
+from components.image import ImageRegistry
 from components.labels import labels, selector
 from components.mlflow_container import DATABASE, ArtifactStore, process, server
-from components.mlflow_image import VERSION, ImageRegistry, mlflow_image
+from components.mlflow_image import VERSION, mlflow_image
 from components.traffic import Gateway
 from components.volume import volume
 
@@ -48,7 +49,7 @@ class MlflowServer(pulumi.ComponentResource):
         self.password = pulumi.Output.secret(admin.result)
         image = mlflow_image(name, args.registry, child)
         files = self._files(name, args)
-        claim = volume(name, namespace=args.namespace, size=args.size, keep=args.keep, parent=self)
+        claim = volume(name, namespace=args.namespace, size=args.size, keep=args.keep, opts=child)
         account = hardening.service_account(name, args.namespace, child)
         pod = {
             **hardening.pod(account),

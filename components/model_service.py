@@ -15,6 +15,14 @@ _CPU_BURST = 4
 
 
 @dataclass(frozen=True, kw_only=True)
+class OnlineFeatures:
+    """The Secret whose key `connection` opens the online store, and the way to the store."""
+
+    secret: pulumi.Input[str]
+    egress: k8s.networking.v1.NetworkPolicyEgressRuleArgsDict
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelServiceArgs:
     namespace: pulumi.Input[str]
     gateway: Gateway
@@ -26,6 +34,8 @@ class ModelServiceArgs:
     weights: str
     """Digest of the model's files; the server refuses to become ready with others."""
     pull_secret: pulumi.Input[str] | None = None
+    features: OnlineFeatures | None = None
+    """Where the server looks up an entity's features; None: callers send them all."""
     minimum: int = 2
     maximum: int = 4
     cpu_percent: int = 70
@@ -84,6 +94,7 @@ class ModelService(pulumi.ComponentResource):
             name,
             namespace=args.namespace,
             callers=[args.gateway.namespace, args.monitoring],
+            egress=[args.features.egress] if args.features else [],
             opts=child,
         )
         self.url = pulumi.Output.from_input(f"http://{host}")
@@ -163,15 +174,22 @@ class ModelService(pulumi.ComponentResource):
 
 
 def _container(name: str, args: ModelServiceArgs) -> k8s.core.v1.ContainerArgsDict:
+    environment: list[k8s.core.v1.EnvVarArgsDict] = [
+        {"name": "MODEL_NAME", "value": name},
+        {"name": "MODEL_VERSION", "value": str(args.version)},
+        {"name": "MODEL_WEIGHTS", "value": args.weights},
+    ]
+    if args.features:
+        key: k8s.core.v1.SecretKeySelectorArgsDict = {
+            "name": args.features.secret,
+            "key": "connection",
+        }
+        environment.append({"name": "ONLINE_STORE", "value_from": {"secret_key_ref": key}})
     ready: k8s.core.v1.HTTPGetActionArgsDict = {"path": "/v2/health/ready", "port": "http"}
     return {
         "name": "model",
         "image": args.image,
-        "env": [
-            {"name": "MODEL_NAME", "value": name},
-            {"name": "MODEL_VERSION", "value": str(args.version)},
-            {"name": "MODEL_WEIGHTS", "value": args.weights},
-        ],
+        "env": environment,
         "ports": [{"name": "http", "container_port": _PORT}],
         "security_context": hardening.CONTAINER,
         "resources": hardening.resources(

@@ -85,7 +85,7 @@ class ObjectStore(pulumi.ComponentResource):
             string_data={"access-key": self.access_key, "secret-key": self.secret_key},
             opts=child,
         )
-        claim = volume(name, namespace=args.namespace, size=args.size, keep=args.keep, parent=self)
+        claim = volume(name, namespace=args.namespace, size=args.size, keep=args.keep, opts=child)
         health: k8s.core.v1.HTTPGetActionArgsDict = {"path": "/health", "port": "http"}
         settings = {
             "VGW_PORT": f":{_PORT}",

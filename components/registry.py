@@ -105,7 +105,7 @@ class Registry(pulumi.ComponentResource):
             },
             opts=child,
         )
-        claim = volume(name, namespace=args.namespace, size=args.size, keep=args.keep, parent=self)
+        claim = volume(name, namespace=args.namespace, size=args.size, keep=args.keep, opts=child)
         return k8s.apps.v1.Deployment(
             name,
             metadata={"name": name, "namespace": args.namespace, "labels": labels(name)},

@@ -22,16 +22,21 @@ class Gateway:
 
 
 def service(
-    name: str, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
+    name: str,
+    namespace: pulumi.Input[str],
+    opts: pulumi.ResourceOptions,
+    *,
+    port: int = 80,
+    port_name: str = "http",
 ) -> k8s.core.v1.Service:
-    """Port 80 of the name `name`, to the pods' port called http."""
+    """`port` of the name `name`, to the pods' port called `port_name`."""
     return k8s.core.v1.Service(
         name,
         metadata={"name": name, "namespace": namespace, "labels": labels(name)},
         spec={
             "type": "ClusterIP",
             "selector": selector(name),
-            "ports": [{"name": "http", "port": 80, "target_port": "http"}],
+            "ports": [{"name": port_name, "port": port, "target_port": port_name}],
         },
         opts=opts,
     )
@@ -81,15 +86,27 @@ def pods_of(namespace: pulumi.Input[str]) -> k8s.networking.v1.NetworkPolicyPeer
     return {"namespace_selector": {"match_labels": {"kubernetes.io/metadata.name": namespace}}}
 
 
+def to(
+    name: str, namespace: pulumi.Input[str], port: str = "http"
+) -> k8s.networking.v1.NetworkPolicyEgressRuleArgsDict:
+    """The way out to one port of the workload `name`, for `egress`."""
+    pods: k8s.networking.v1.NetworkPolicyPeerArgsDict = {
+        **pods_of(namespace),
+        "pod_selector": {"match_labels": selector(name)},
+    }
+    return {"to": [pods], "ports": [{"port": port}]}
+
+
 def allow(
     name: str,
     *,
     namespace: pulumi.Input[str],
-    callers: Sequence[pulumi.Input[str]],
+    callers: Sequence[pulumi.Input[str]] = (),
+    port: str = "http",
     egress: Sequence[k8s.networking.v1.NetworkPolicyEgressRuleArgsDict] = (),
     opts: pulumi.ResourceOptions,
 ) -> None:
-    """Let the pods of the namespaces `callers` reach the port http, and open `egress`.
+    """Let the pods of the namespaces `callers` reach `port`, and open `egress`.
 
     The namespace itself denies everything else and opens DNS.
     """
@@ -99,9 +116,12 @@ def allow(
         spec={
             "pod_selector": {"match_labels": selector(name)},
             "policy_types": ["Ingress", "Egress"],
+            # A rule without callers would let everybody in.
             "ingress": [
-                {"from_": [pods_of(caller) for caller in callers], "ports": [{"port": "http"}]}
-            ],
+                {"from_": [pods_of(caller) for caller in callers], "ports": [{"port": port}]}
+            ]
+            if callers
+            else [],
             "egress": list(egress),
         },
         opts=opts,

@@ -12,7 +12,7 @@ def volume(
     namespace: pulumi.Input[str],
     size: str,
     keep: bool,
-    parent: pulumi.Resource,
+    opts: pulumi.ResourceOptions,
 ) -> pulumi.Output[str]:
     """The name of a claim for `size`, of the cluster's default class.
 
@@ -22,6 +22,8 @@ def volume(
         name,
         metadata={"namespace": namespace, "labels": labels(name)},
         spec={"access_modes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}},
-        opts=pulumi.ResourceOptions(parent=parent, protect=keep, retain_on_delete=keep),
+        opts=pulumi.ResourceOptions.merge(
+            opts, pulumi.ResourceOptions(protect=keep, retain_on_delete=keep)
+        ),
     )
     return claim.metadata["name"]

@@ -1,5 +1,6 @@
 """The platform, top to bottom. Reading this file is reading the architecture."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -7,13 +8,14 @@ import pulumi
 from components.bucket import Bucket, BucketArgs
 from components.mlflow_container import ArtifactStore
 from components.mlflow_server import MlflowServer, MlflowServerArgs
-from components.model_service import ModelService, ModelServiceArgs
+from components.model_service import ModelService, ModelServiceArgs, OnlineFeatures
 from components.pull_secret import pull_secret
 from components.traffic import Gateway
 from infra import outputs, settings, unbuilt
 from infra.foundations import Foundation
 from infra.foundations.cluster import cluster
 from infra.namespaces import named
+from infra.roads import roads
 from infra.settings import Platform, Settings, SettingsError
 
 # Nothing pins what is under these; evidence, data, labels and the ledger stay for good.
@@ -36,7 +38,8 @@ def main() -> None:
     foundation = cluster(platform, stands_on, gateway)
     bucket = _bucket(platform, foundation)
     mlflow = _mlflow(platform, foundation, gateway, bucket)
-    models = _models(wanted, foundation, gateway)
+    features = roads(wanted, foundation, bucket, mlflow)
+    models = _models(wanted, foundation, gateway, features)
     _export(platform, foundation, bucket, mlflow, models)
 
 
@@ -85,7 +88,10 @@ def _mlflow(
 
 
 def _models(
-    wanted: Settings, foundation: Foundation, gateway: Gateway
+    wanted: Settings,
+    foundation: Foundation,
+    gateway: Gateway,
+    features: Mapping[str, OnlineFeatures],
 ) -> dict[str, dict[str, Any]]:
     """Every pinned model, serving; what the stack tells of each."""
     namespace = foundation.namespaces["models"]
@@ -107,6 +113,7 @@ def _models(
                 version=pin.version,
                 weights=pin.weights,
                 pull_secret=pull,
+                features=features.get(name),
                 minimum=how.scaling.minimum,
                 maximum=how.scaling.maximum,
                 cpu_percent=how.scaling.cpu_percent,

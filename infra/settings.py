@@ -34,6 +34,7 @@ from infra.words import (
     Percent,
     Region,
     Run,
+    Schedule,
     SecretName,
     Sha256,
     Steps,
@@ -172,11 +173,18 @@ class Gates(_Strict):
     maximum_fairness_gap: Fraction | None = None
 
 
+class Road(_Strict):
+    """The model's jobs in the cluster: each day's data, and what trains and scores on demand."""
+
+    schedule: Schedule
+
+
 class Model(_Strict):
     scaling: Scaling = Scaling()
     resources: Resources = Resources()
     delivery: Annotated[Rolling | Canary, Field(discriminator="kind")] = Rolling(kind="rolling")
     gates: Gates = Gates()
+    road: Road | None = None
 
 
 class Platform(_Strict):

@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, Strict
 from pydantic_core import PydanticCustomError
 
-# Host names under the stack's domain that the platform itself answers at.
-RESERVED = frozenset({"alertmanager", "grafana", "mlflow", "prometheus", "registry", "s3"})
+# Host names under the stack's domain, and images in its registry, that are the platform's own.
+RESERVED = frozenset({"alertmanager", "grafana", "jobs", "mlflow", "prometheus", "registry", "s3"})
 
 
 def _not_reserved(name: str) -> str:
@@ -21,6 +21,29 @@ def _ascending(steps: tuple[int, ...]) -> tuple[int, ...]:
     if list(steps) != sorted(set(steps)):
         raise PydanticCustomError("expected", "percentages in ascending order, none twice")
     return steps
+
+
+# Minute, hour, day of the month, month, day of the week: least and most.
+_CRON = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+
+
+def _cron(line: str) -> str:
+    fields = line.split(" ")
+    if len(fields) != len(_CRON) or not all(map(_cron_field, fields, _CRON)):
+        words = 'minute, hour, day, month and weekday in numbers, like "0 2 * * *"'
+        raise PydanticCustomError("expected", "{words}", {"words": words})
+    return line
+
+
+def _cron_field(field: str, bounds: tuple[int, int]) -> bool:
+    for part in field.split(","):
+        found = re.fullmatch(r"(?:\*|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/([1-9][0-9]?))?", part)
+        if found is None:
+            return False
+        first, last, _ = found.groups()
+        if first is not None and not bounds[0] <= int(first) <= int(last or first) <= bounds[1]:
+            return False
+    return True
 
 
 def _matching(pattern: str, words: str) -> AfterValidator:
@@ -60,6 +83,7 @@ Cpu = Annotated[
 ]
 Memory = Annotated[_Text, _matching("[1-9][0-9]*([KMGT]i|[kMGT])", "memory like 256Mi")]
 Duration = Annotated[_Text, _matching("[1-9][0-9]*[smhdw]", "a duration like 10m or 7d")]
+Schedule = Annotated[_Text, AfterValidator(_cron)]
 SecretName = Annotated[
     _Text, _matching("[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", "the name of a secret, not its value")
 ]

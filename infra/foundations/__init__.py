@@ -7,7 +7,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 
-from components.mlflow_image import ImageRegistry
+from components.image import ImageRegistry
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 
-from components.mlflow_image import ImageRegistry
+from components.image import ImageRegistry
 from components.object_store import ObjectStore, ObjectStoreArgs
 from components.registry import Registry, RegistryArgs
 from components.traffic import Gateway

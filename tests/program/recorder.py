@@ -76,7 +76,8 @@ class Recorder(Mocks):
     def pods(self) -> Iterator[tuple[str, Inputs]]:
         """Every pod template, with the kind and name of what makes the pods."""
         for each in self.resources:
-            template = revealed(each.inputs).get("spec", {}).get("template")
+            spec = revealed(each.inputs).get("spec", {})
+            template = spec.get("jobTemplate", {}).get("spec", spec).get("template")
             if each.typ.startswith("kubernetes:") and template:
                 yield f"{each.typ.rpartition(':')[2]} {each.name}", template
 

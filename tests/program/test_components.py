@@ -169,6 +169,7 @@ def test_a_volume_with_one_writer_is_never_given_two(platform: Platform, workloa
         ("object-store", {"traefik", "dev-platform", "dev-jobs"}),
         ("registry", {"traefik"}),
         ("mlflow", {"traefik", "dev-monitoring", "dev-jobs"}),
+        ("online-store", {"dev-jobs", "dev-models"}),
         ("credit-default", {"traefik", "dev-monitoring"}),
     ],
 )
@@ -181,8 +182,8 @@ def test_a_workload_is_reached_by_those_that_use_it(
         peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
         for peer in rule["from"]
     } == callers
-    assert rule["ports"] == [{"port": "http"}]
-    assert bool(policy["egress"]) is (workload == "mlflow")
+    assert rule["ports"] == [{"port": "redis" if workload == "online-store" else "http"}]
+    assert bool(policy["egress"]) is (workload in ("mlflow", "credit-default"))
 
 
 # MLflow
@@ -276,9 +277,10 @@ def test_62_the_image_runs_as_nobody_and_takes_only_hashed_packages() -> None:
     assert not re.search(r"^ADD |sudo|--trusted-host|:latest", dockerfile, flags=re.M)
 
 
-def test_the_build_is_the_same_from_every_checkout(platform: Platform) -> None:
-    context = platform("dev", {}).one("Image")["build"]["context"]
-    assert not Path(context).is_absolute()
+def test_a_build_is_the_same_from_every_checkout(platform: Platform) -> None:
+    contexts = [image["build"]["context"] for image in platform("dev", {}).of("Image")]
+    assert len(contexts) == 2
+    assert not any(Path(context).is_absolute() for context in contexts)
 
 
 # Model service

@@ -28,6 +28,8 @@ COMPONENTS = Counter(
         "ferry:storage:Bucket": 1,
         "ferry:images:Registry": 1,
         "ferry:tracking:MlflowServer": 1,
+        "ferry:features:OnlineStore": 1,
+        "ferry:jobs:ModelJobs": 1,
     }
 )
 
@@ -47,7 +49,10 @@ def test_what_a_killed_update_made_is_taken_over_by_the_next(
     platform: Platform, stack: str
 ) -> None:
     seen = platform(stack, PINNED)
-    kinds = ("Deployment", "StatefulSet", "HorizontalPodAutoscaler", "PodDisruptionBudget")
+    kinds = (
+        *("Deployment", "StatefulSet", "CronJob"),
+        *("HorizontalPodAutoscaler", "PodDisruptionBudget"),
+    )
     unnamed = [
         each.name
         for each in seen.resources
@@ -177,7 +182,8 @@ def test_data_is_protected_where_the_stack_says_keep(
 
     monkeypatch.setattr(pulumi.CustomResource, "__init__", spy)
     platform(stack, {"seen-by-this-test-alone": PIN})
-    data = ("object-store", "registry", "mlflow", f"ferry-{stack}")
+    workloads = ("object-store", "registry", "mlflow", "online-store")
+    data = (*workloads, "feature-registry", f"ferry-{stack}")
     assert seen == dict.fromkeys(data, (kept, kept))
 
 
@@ -194,6 +200,9 @@ def test_the_images_of_the_platform_are_pulled_with_the_registrys_login(
         "Deployment mlflow": [{"name": "pull-platform-auto"}],
         "Job mlflow-upgrade": [{"name": "pull-platform-auto"}],
         "Deployment credit-default": [{"name": "pull-models-auto"}],
+        "CronJob credit-default-ingest": [{"name": "pull-jobs-auto"}],
+        "CronJob credit-default-train": [{"name": "pull-jobs-auto"}],
+        "CronJob credit-default-batch": [{"name": "pull-jobs-auto"}],
     }
     (login,) = json.loads(seen.one("Secret", "pull-models")["stringData"][".dockerconfigjson"])[
         "auths"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from infra.settings import Canary, Pin, Platform, Settings, SettingsError, parse
+from infra.settings import Canary, Pin, Platform, Road, Settings, SettingsError, parse
 
 ROOT = Path(__file__).parents[2]
 DIGEST = "sha256:" + "1" * 64
@@ -26,6 +26,7 @@ config:
         resources: {cpu: 500m, memory: 256Mi, gpu: 0}
         delivery: {kind: canary, steps: [10, 50], minimumRequests: 300, deadline: 10m}
         gates: {minimumAuc: 0.65, maximumFairnessGap: 0.10}
+        road: {schedule: "30 2 * * 1-5"}
 """
 PINS = f"""\
   ferry:pins:
@@ -63,6 +64,8 @@ def test_a_whole_file_becomes_typed_values() -> None:
     assert settings.pins["credit-default"].data.version_id == "v1"
     assert isinstance(model.delivery, Canary)
     assert model.delivery.steps == (10, 50)
+    assert model.road is not None
+    assert model.road.schedule == "30 2 * * 1-5"
     assert settings.platform.object_store.lacks == {"encryption"}
 
 
@@ -78,6 +81,7 @@ def test_a_model_may_have_a_pin_and_no_settings_or_settings_and_no_pin() -> None
         changed("    credit-default:\n      version", "    other:\n      version"), stack="dev"
     )
     assert alone.model("other").scaling.minimum == 2
+    assert alone.model("other").road is None
 
 
 def test_settings_cannot_be_changed() -> None:
@@ -96,7 +100,7 @@ def test_everything_wrong_is_said_at_once_in_the_order_of_the_file() -> None:
         "Pulumi.dev.yaml:7: ferry:platform.data.lockDays: found nothing, expected a value",
         "Pulumi.dev.yaml:10: ferry:platform.models.credit-default.scaling.cpuPercent: "
         "found 170, expected at most 100",
-        "Pulumi.dev.yaml:16: ferry:pins.credit-default.version: found 0, expected at least 1",
+        "Pulumi.dev.yaml:17: ferry:pins.credit-default.version: found 0, expected at least 1",
     ]
 
 
@@ -123,6 +127,16 @@ def test_everything_wrong_is_said_at_once_in_the_order_of_the_file() -> None:
         ("kind: cluster,", "kind: aws,", "ferry:platform.foundation.region: found nothing"),
         ("{kind: cluster, context: null}", "{}", "expected a mapping with the key kind"),
         ("[encryption]", "[encription]", "lacks[0]: found 'encription'"),
+        (
+            'schedule: "30 2 * * 1-5"',
+            "schedule: nightly",
+            "road.schedule: found 'nightly', expected",
+        ),
+        ('"30 2 * * 1-5"', '"30 24 * * *"', "expected minute, hour, day, month and weekday"),
+        ('"30 2 * * 1-5"', '"30 2 * *"', "expected minute, hour, day, month and weekday"),
+        ('"30 2 * * 1-5"', '"@daily"', "expected minute, hour, day, month and weekday"),
+        ('{schedule: "30 2 * * 1-5"}', "{}", "road.schedule: found nothing, expected a value"),
+        ('{schedule: "30 2 * * 1-5"}', "{schedul: x}", "did you mean schedule?"),
         ("keep: false", "keep: 'no'", "found 'no', expected true or false"),
         ("gates: {", "gates: {minimumAUC: 1, ", "did you mean minimumAuc?"),
         ("minimumAuc: 0.65", "minimumAuc: 1.5", "found 1.5, expected at most 1"),
@@ -143,6 +157,11 @@ def test_everything_wrong_is_said_at_once_in_the_order_of_the_file() -> None:
         (
             "      credit-default:\n        scaling",
             "      mlflow:\n        scaling",
+            "expected a name other than",
+        ),
+        (
+            "      credit-default:\n        scaling",
+            "      jobs:\n        scaling",
             "expected a name other than",
         ),
         (
@@ -252,6 +271,51 @@ def test_valid_settings_survive(bounds: tuple[int, int], percent: int, steps: li
     again = Settings.model_validate(settings.model_dump(mode="json", by_alias=True))
     assert again == settings
     assert settings.model("credit-default").scaling.maximum == bounds[1]
+
+
+_PARTS = st.one_of(
+    st.just("*"),
+    st.integers(1, 6).map(str),
+    st.tuples(st.integers(1, 3), st.integers(3, 6)).map(lambda both: f"{both[0]}-{both[1]}"),
+)
+_FIELDS = st.lists(
+    st.builds(
+        lambda part, step: f"{part}/{step}" if step else part,
+        _PARTS,
+        st.one_of(st.none(), st.integers(1, 99)),
+    ),
+    min_size=1,
+    max_size=3,
+).map(",".join)
+
+
+@given(st.lists(_FIELDS, min_size=5, max_size=5).map(" ".join))
+def test_a_schedule_of_lists_ranges_and_steps_is_one(line: str) -> None:
+    assert Road(schedule=line).schedule == line
+
+
+@given(
+    st.integers(0, 4),
+    st.sampled_from(["60", "-1", "5-2", "1-60", "*-3", "x", "", "*/0", "1/", "mon", "1 ", "٣"]),
+)
+def test_a_schedule_with_one_bad_field_is_none(place: int, bad: str) -> None:
+    fields = ["*"] * 5
+    fields[place] = bad
+    with pytest.raises(ValueError, match="minute, hour, day, month and weekday"):
+        Road(schedule=" ".join(fields))
+
+
+@pytest.mark.parametrize("line", ["59 23 31 12 6", "0 0 1 1 0", "*/5 * * * *", "0 0,12 1-7 * 1-5"])
+def test_the_ends_of_every_field_are_in(line: str) -> None:
+    assert Road(schedule=line).schedule == line
+
+
+@pytest.mark.parametrize(
+    "line", ["0 0 0 1 0", "0 0 1 0 0", "0 0 32 1 0", "0 0 1 13 0", "0 0 1 1 7"]
+)
+def test_what_is_past_the_ends_is_out(line: str) -> None:
+    with pytest.raises(ValueError, match="weekday"):
+        Road(schedule=line)
 
 
 def test_a_pin_is_written_as_it_is_read() -> None:

@@ -1,0 +1,154 @@
+"""The jobs of one model's road: the scheduled ingest, and templates of training and batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components import hardening, traffic
+from components.labels import labels
+
+REGISTRY = "/registry"
+_HOUR = 3600
+# Up to which day rows have arrived, the table's definition knows; DAY, set in a Job, is another.
+# Later steps are told which snapshot: with DAY it need not be the newest.
+_SNAPSHOT = "/tmp/snapshot.json"  # noqa: S108
+_INGEST = (
+    'python -m app.ingest --model "$0" ${DAY:+--day "$DAY"} --json'
+    f" > {_SNAPSHOT} && cat {_SNAPSHOT}"
+)
+# Exit codes of the app's: a usage error and a refusal are the same however often they are tried.
+_FINAL = [2, 3]
+
+Step = tuple[str, Sequence[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelJobsArgs:
+    namespace: pulumi.Input[str]
+    image: pulumi.Input[str]
+    """By digest: `host/repository@sha256:…`."""
+    schedule: str
+    """A cron line, in UTC."""
+    environment: Sequence[k8s.core.v1.EnvVarArgsDict]
+    registry_claim: pulumi.Input[str]
+    """The claim for the volume with the feature registry, mounted at REGISTRY."""
+    egress: Sequence[k8s.networking.v1.NetworkPolicyEgressRuleArgsDict]
+    pull_secret: pulumi.Input[str] | None = None
+    release: tuple[str, str] | None = None
+    """Run and weights of the pinned release, which batch scoring uses; None: no such job."""
+
+
+class ModelJobs(pulumi.ComponentResource):
+    """Each job's steps run one after the other in one pod, and the first that fails ends it.
+
+    Only the ingest runs by itself. A Job of any of them, at any time:
+    `kubectl create job NAME --from=cronjob/<model>-<job>`.
+    """
+
+    def __init__(
+        self, name: str, args: ModelJobsArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("ferry:jobs:ModelJobs", name, {"schedule": args.schedule}, opts)
+        ingest: list[Step] = [
+            ("ingest", ["sh", "-c", _INGEST, name]),
+            ("validate", [*_command("validate", name), "--snapshot", _SNAPSHOT]),
+            ("features", _command("features", name)),
+        ]
+        training: list[Step] = [
+            ("train", _command("train", name)),
+            ("register", _command("register", name)),
+        ]
+        self._job(name, "ingest", ingest, args, suspend=False)
+        self._job(name, "train", training, args, suspend=True)
+        if args.release is not None:
+            run, weights = args.release
+            batch = [*_command("batch", name), "--run", run, "--weights", weights]
+            self._job(name, "batch", [("batch", batch)], args, suspend=True)
+        self.register_outputs({})
+
+    def _job(
+        self, model: str, job: str, steps: Sequence[Step], args: ModelJobsArgs, *, suspend: bool
+    ) -> None:
+        child = pulumi.ResourceOptions(parent=self)
+        name = f"{model}-{job}"
+        of_model = {**labels(name), "ferry.dev/model": model}
+        *before, last = (_container(step, args) for step in steps)
+        traffic.allow(name, namespace=args.namespace, egress=args.egress, opts=child)
+        k8s.batch.v1.CronJob(
+            name,
+            metadata={"name": name, "namespace": args.namespace, "labels": of_model},
+            spec={
+                "schedule": args.schedule,
+                "time_zone": "Etc/UTC",
+                "suspend": suspend,
+                "concurrency_policy": "Forbid",
+                "starting_deadline_seconds": _HOUR,
+                "successful_jobs_history_limit": 3,
+                "failed_jobs_history_limit": 3,
+                "job_template": {
+                    "metadata": {"labels": of_model},
+                    "spec": {
+                        "backoff_limit": 3,
+                        "active_deadline_seconds": 4 * _HOUR,
+                        "ttl_seconds_after_finished": 7 * 24 * _HOUR,
+                        "pod_failure_policy": {
+                            "rules": [
+                                {
+                                    "action": "FailJob",
+                                    "on_exit_codes": {"operator": "In", "values": _FINAL},
+                                }
+                            ]
+                        },
+                        "template": {
+                            "metadata": {"labels": of_model},
+                            "spec": {
+                                **hardening.pod(
+                                    hardening.service_account(name, args.namespace, child)
+                                ),
+                                "image_pull_secrets": [{"name": args.pull_secret}]
+                                if args.pull_secret is not None
+                                else None,
+                                "restart_policy": "Never",
+                                "init_containers": before,
+                                "containers": [last],
+                                "volumes": [
+                                    {
+                                        "name": "registry",
+                                        "persistent_volume_claim": {
+                                            "claim_name": args.registry_claim
+                                        },
+                                    },
+                                    hardening.scratch("384Mi"),
+                                ],
+                            },
+                        },
+                    },
+                },
+            },
+            opts=child,
+        )
+
+
+def _command(module: str, model: str) -> list[str]:
+    return ["python", "-m", f"app.{module}", "--model", model]
+
+
+def _container(step: Step, args: ModelJobsArgs) -> k8s.core.v1.ContainerArgsDict:
+    name, command = step
+    return {
+        "name": name,
+        "image": args.image,
+        "command": list(command),
+        "env": list(args.environment),
+        "security_context": hardening.CONTAINER,
+        "resources": hardening.resources(
+            cpu="250m", memory="512Mi", cpu_limit="2", memory_limit="2Gi"
+        ),
+        "termination_message_policy": "FallbackToLogsOnError",
+        "volume_mounts": [
+            {"name": "registry", "mount_path": REGISTRY},
+            {"name": "tmp", "mount_path": "/tmp"},  # noqa: S108
+        ],
+    }
