@@ -19,9 +19,10 @@ REASONS = (
     *("missing", "unknown", "type", "integer", "range", "category"),
     # … with a request …
     *("json", "schema", "shape", "datatype", "duplicate", "output", "empty", "too_many_rows"),
-    *("too_large", "timeout", "encoding"),
+    *("too_large", "timeout", "encoding", "http", "entity"),
+    *("route", "method", "model", "protocol", "deadline"),
     # … or with the server.
-    *("shed", "loading", "internal"),
+    *("shed", "loading", "online", "internal"),
 )
 """Every value of the label `reason`; nothing else may become one."""
 

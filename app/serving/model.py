@@ -50,6 +50,8 @@ class Info(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=Tr
     base_rate: float
     """Share of positive rows in training."""
     metrics: Metrics
+    key: str | None = None
+    """Name of the column that identifies an entity; no feature."""
 
 
 class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

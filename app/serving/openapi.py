@@ -8,10 +8,13 @@ from app.serving.inference import MAX_ROWS
 Json = dict[str, Any]
 
 
-def document(name: str, version: str, schema: Schema) -> Json:
-    """OpenAPI 3.1 of the server of one model version."""
+def document(name: str, version: str, schema: Schema, key: str | None = None) -> Json:
+    """OpenAPI 3.1 of the server of one model version; `key` where rows may be entity ids."""
     model = f"/v2/models/{name}"
-    row = {"$ref": "#/components/schemas/Row"}
+    row: Json = {"$ref": "#/components/schemas/Row"}
+    records = _array(row)
+    if key is not None:
+        row = {"anyOf": [row, _object({key: {"type": "integer"}})]}
     probability = {"type": "number", "minimum": 0, "maximum": 1}
     scored: Json = {"model": {"const": name}, "version": {"const": version}}
     return {
@@ -43,11 +46,26 @@ def document(name: str, version: str, schema: Schema) -> Json:
                     }
                 ),
             ),
+            "/invocations": _post(
+                "Score rows in one of the forms of MLflow's scoring server.",
+                {
+                    "oneOf": [
+                        _object({"dataframe_split": _object({"columns": _array({}), "data": {}})}),
+                        _object({"dataframe_records": records}),
+                        _object({"instances": {"type": ["array", "object"]}}),
+                        _object({"inputs": {"type": ["array", "object"]}}),
+                    ]
+                },
+                _object({"predictions": _array(probability)}),
+            ),
             model: _get("Inputs and outputs of the model."),
             f"{model}/ready": _get("200 when the model may be asked.", unready=True),
             "/v2": _get("What this server is."),
             "/v2/health/live": _get("200 as long as the process runs."),
             "/v2/health/ready": _get("200 when the model may be asked.", unready=True),
+            "/ping": _get("As /v2/health/ready, for MLflow's clients.", unready=True),
+            "/health": _get("As /v2/health/ready, for MLflow's clients.", unready=True),
+            "/version": _get("Version of the model.", media="text/plain"),
             "/metrics": _get("Metrics in Prometheus' text format.", media="text/plain"),
         },
         "components": {"schemas": {"Row": _row(schema), "Error": _error()}},
@@ -105,10 +123,12 @@ def _array(items: Json) -> Json:
 def _post(summary: str, request: Json, response: Json) -> Json:
     error = {"$ref": "#/components/schemas/Error"}
     failures = {
-        "400": "Not JSON.",
-        "408": "The body did not arrive in time.",
+        "400": "Not JSON, or no HTTP/1.1.",
+        "404": "An unknown entity.",
+        "408": "The request did not arrive in time.",
         "413": "Too large.",
         "415": "Compressed.",
+        "431": "A head that is too large.",
         "422": "JSON, but not what is asked for; `problems` locate each fault.",
         "503": "Loading or overloaded; ask again after Retry-After seconds.",
     }

@@ -15,14 +15,13 @@ from typing import Self
 import uvicorn
 import uvloop
 
-from app.serving import edge, logs, model, web
+from app.serving import connection, edge, grpc_server, logs, model, requestlog, web
 from app.serving.metrics import Metrics
-from app.serving.service import Service
+from app.serving.service import OnlineRows, Service
 
 UNFIT = 3
 """Exit code for a model that must not serve."""
 
-_CONNECTIONS = 1024
 _IN_FLIGHT_SECONDS = 15
 
 
@@ -35,6 +34,9 @@ class Settings:
     weights: str
     folder: Path
     port: int
+    grpc_port: int
+    online_store: str | None
+    """Connection string of the store of features by entity id; without one there are no ids."""
     drain_seconds: float
     """How long requests are still accepted after SIGTERM, while the endpoints forget us."""
 
@@ -55,10 +57,14 @@ class Settings:
                 weights=environment["MODEL_WEIGHTS"],
                 folder=Path(environment.get("MODEL_FOLDER", "model")),
                 port=int(environment.get("PORT", "8080")),
+                grpc_port=int(environment.get("GRPC_PORT", "8081")),
+                online_store=environment.get("ONLINE_STORE") or None,
                 drain_seconds=float(environment.get("DRAIN_SECONDS", "3")),
             )
         except ValueError as error:
-            raise model.Unfit(f"PORT and DRAIN_SECONDS must be numbers: {error}") from error
+            raise model.Unfit(
+                f"PORT, GRPC_PORT and DRAIN_SECONDS must be numbers: {error}"
+            ) from error
 
 
 class _Server(uvicorn.Server):
@@ -71,31 +77,20 @@ class _Server(uvicorn.Server):
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; liveness answers from the start, readiness after loading.
 
-    Raises `model.Unfit` when the model must not be served.
+    Raises `model.Unfit` when the model must not be served, OSError when a port cannot be had.
     """
     service = Service(
         name=settings.name,
         version=settings.version,
         metrics=Metrics(settings.name, settings.version),
     )
-    server = _Server(
-        uvicorn.Config(
-            web.create(service, edge.Bounds()),
-            host="0.0.0.0",  # noqa: S104 - a pod's own address
-            port=settings.port,
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            limit_concurrency=_CONNECTIONS,
-            timeout_graceful_shutdown=_IN_FLIGHT_SECONDS,
-        )
-    )
+    sampled = service.sampled = requestlog.start(os.environ, service)
+    rest = _rest(web.create(service), settings.port)
+    grpc = grpc_server.Server(service, settings.grpc_port)
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
-        server.should_exit = True
+        rest.should_exit = True
 
     def drain() -> None:
         if service.draining:
@@ -110,26 +105,70 @@ async def serve(settings: Settings) -> None:
 
     async def load() -> None:
         try:
-            loaded = await asyncio.to_thread(model.load, settings.folder, settings.weights)
-            if loaded.info.name != settings.name:
-                raise model.Unfit(
-                    f"the weights are of model {loaded.info.name}, MODEL_NAME is {settings.name}"
-                )
+            await _load(service, settings)
         except BaseException:
             stop()
             raise
-        # What is alive now stays: the collector need not look at it at every request.
-        gc.collect()
-        gc.freeze()
-        service.serve(loaded)
-        logs.write("ready", model=settings.name, version=settings.version)
 
     loading = asyncio.create_task(load())
-    await server.serve()
+    sweeping = asyncio.create_task(connection.sweep(rest.server_state.connections))
+    await grpc.start()
+    await rest.serve()
+    sweeping.cancel()
+    await grpc.stop()
+    if sampled is not None:
+        await asyncio.to_thread(sampled.close)
     if loading.done():
         loading.result()
     else:
         loading.cancel()
+
+
+def _rest(app: edge.App, port: int) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            app,
+            host="0.0.0.0",  # noqa: S104 - a pod's own address
+            port=port,
+            interface="asgi3",
+            http=connection.of(app),
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # nothing here looks at the client's address
+            timeout_graceful_shutdown=_IN_FLIGHT_SECONDS,
+        )
+    )
+
+
+async def _load(service: Service, settings: Settings) -> None:
+    loaded = await asyncio.to_thread(model.load, settings.folder, settings.weights)
+    if loaded.info.name != settings.name:
+        raise model.Unfit(
+            f"the weights are of model {loaded.info.name}, MODEL_NAME is {settings.name}"
+        )
+    if settings.online_store is not None:
+        service.online = _online(loaded, settings.online_store)
+    # What is alive now stays: the collector need not look at it at every request.
+    gc.collect()
+    gc.freeze()
+    service.serve(loaded)
+    logs.write("ready", model=settings.name, version=settings.version)
+
+
+def _online(loaded: model.Model, store: str) -> OnlineRows:
+    from app.serving import online  # Redis' client is loaded only where there is one
+
+    if loaded.info.key is None:
+        raise model.Unfit("ONLINE_STORE is set, but model.json names no key to ask it by")
+    try:
+        return online.connect(
+            store, model=loaded.info.name, key=loaded.info.key, schema=loaded.schema
+        )
+    except ValueError as error:
+        raise model.Unfit(str(error)) from error
 
 
 def main() -> int:
@@ -145,6 +184,8 @@ def main() -> int:
         with contextlib.suppress(OSError):
             Path(os.environ.get("TERMINATION_LOG", "/dev/termination-log")).write_text(str(error))
         return UNFIT
+    finally:
+        logs.flush()
     return 0
 
 

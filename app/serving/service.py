@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from app.schema import Problem
 from app.serving.metrics import Metrics
@@ -23,6 +24,25 @@ class Rejected(Exception):
         super().__init__(message)
 
 
+class OnlineRows(Protocol):
+    """Features by entity, as an online store keeps them."""
+
+    async def rows(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        """One row for each id, in their order.
+
+        Raises `Rejected` for an unknown id (404) and a store that does not answer (503).
+        """
+        ...
+
+
+class RequestLog(Protocol):
+    """Where some of the scored rows are kept."""
+
+    def offer(self, request_id: str, rows: list[dict[str, Any]], scores: list[float]) -> None:
+        """Take the rows of a request or leave them; never blocks, never raises."""
+        ...
+
+
 @dataclass(kw_only=True)
 class Service:
     """One model version: loading until `model` is there, draining once told to stop."""
@@ -32,6 +52,10 @@ class Service:
     metrics: Metrics
     model: Model | None = None
     draining: bool = False
+    online: OnlineRows | None = None
+    """Set where rows may be asked for by entity id."""
+    sampled: RequestLog | None = None
+    """Set where scored rows are sampled."""
 
     @property
     def ready(self) -> bool:

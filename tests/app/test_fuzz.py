@@ -12,6 +12,7 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 JSON = st.recursive(
     SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20
 )
+FORMS = st.sampled_from(["dataframe_split", "dataframe_records", "instances", "inputs"])
 TENSORS = st.fixed_dictionaries(
     {
         "name": st.sampled_from(SCHEMA.names) | st.text(),
@@ -24,7 +25,7 @@ TENSORS = st.fixed_dictionaries(
 
 @given(body=JSON)
 def test_any_json_is_answered_with_json_and_no_5xx(client: TestClient, body: object) -> None:
-    for path in ("/predict", INFER):
+    for path in ("/predict", INFER, "/invocations"):
         answer = client.post(path, content=json.dumps(body).encode())
         assert 400 <= answer.status_code < 500
         assert answer.json().keys() == ERROR_FIELDS
@@ -36,6 +37,25 @@ def test_any_tensors_are_answered_with_json_and_no_5xx(
 ) -> None:
     answer = client.post(INFER, content=json.dumps({"inputs": inputs}).encode())
     assert answer.status_code in (400, 413, 422)
+    assert answer.json().keys() == ERROR_FIELDS
+
+
+@given(form=FORMS, value=JSON | st.dictionaries(st.sampled_from(SCHEMA.names), JSON))
+def test_any_invocation_is_answered_with_json_and_no_5xx(
+    client: TestClient, form: str, value: object
+) -> None:
+    answer = client.post("/invocations", content=json.dumps({form: value}).encode())
+    assert answer.status_code in (400, 422)
+    assert answer.json().keys() == ERROR_FIELDS
+
+
+@given(columns=st.lists(st.sampled_from(SCHEMA.names)), data=st.lists(st.lists(SCALARS)))
+def test_any_data_frame_is_answered_with_json_and_no_5xx(
+    client: TestClient, columns: list[str], data: list[list[object]]
+) -> None:
+    frame = {"dataframe_split": {"columns": columns, "data": data}}
+    answer = client.post("/invocations", content=json.dumps(frame).encode())
+    assert answer.status_code in (400, 422)
     assert answer.json().keys() == ERROR_FIELDS
 
 

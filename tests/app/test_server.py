@@ -3,18 +3,21 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import MODEL, ROOT, Trained
 
+from app import weights
 from app.serving import model, server
 
 Start = Callable[..., "Running"]
@@ -63,6 +66,7 @@ def environment(trained: Trained, tmp_path: Path) -> dict[str, str]:
         "MODEL_WEIGHTS": trained.weights,
         "MODEL_FOLDER": str(trained.folder),
         "PORT": str(_free_port()),
+        "GRPC_PORT": str(_free_port()),
         "DRAIN_SECONDS": "0.5",
         "TERMINATION_LOG": str(tmp_path / "termination-log"),
     }
@@ -173,6 +177,47 @@ def test_slow_bodies_do_not_keep_others_from_being_served(
     assert other.getresponse().status == 200
 
 
+def test_many_at_once_get_each_their_own_answer(start: Start, trained: Trained) -> None:
+    golden = json.loads((trained.folder / "golden.json").read_text())
+    running = start()
+    running.wait_for("/v2/health/ready", 200)
+
+    def differ(turn: int) -> float:
+        connection = running.connect()
+        worst = 0.0
+        for place in range(turn, turn + 20):
+            row = place % len(golden["rows"])
+            connection.request("POST", "/predict", json.dumps(golden["rows"][row]))
+            found = json.load(connection.getresponse())["probability"]
+            worst = max(worst, abs(found - golden["probabilities"][row]))
+        connection.close()
+        return worst
+
+    with ThreadPoolExecutor(16) as pool:
+        assert max(pool.map(differ, range(16))) <= 1e-6
+
+
+@pytest.mark.parametrize(
+    ("store", "reason"),
+    [("127.0.0.1:1", "names no key"), ("127.0.0.1:1,=", "ONLINE_STORE")],
+)
+def test_a_store_that_cannot_be_asked_is_unfit(
+    start: Start, trained: Trained, tmp_path: Path, store: str, reason: str
+) -> None:
+    folder = shutil.copytree(trained.folder, tmp_path / "model")
+    document = json.loads((folder / "model.json").read_text())
+    document.pop("key", None)
+    if reason == "ONLINE_STORE":
+        document["key"] = "loan_id"
+    (folder / "model.json").write_text(json.dumps(document))
+    running = start(
+        ONLINE_STORE=store, MODEL_FOLDER=str(folder), MODEL_WEIGHTS=weights.digest(folder)
+    )
+    output, _ = running.process.communicate(timeout=30)
+    assert running.process.returncode == 3
+    assert reason in json.loads(output.splitlines()[-1])["reason"]
+
+
 def test_serving_imports_nothing_that_trains() -> None:
     code = "import app.serving.server, sys; print(*{name.split('.')[0] for name in sys.modules})"
     answer = subprocess.run(
@@ -181,6 +226,7 @@ def test_serving_imports_nothing_that_trains() -> None:
     modules = set(answer.stdout.split())
     assert "onnxruntime" in modules
     trainers = {"mlflow", "pandas", "sklearn", "skl2onnx", "onnx", "scipy", "boto3", "typer"}
+    trainers |= {"great_expectations", "feast", "starlette", "fastapi", "redis"}
     assert not trainers & modules
 
 
