@@ -34,6 +34,8 @@ class Dataset:
     others: tuple[str, ...]
     """Columns that are no features, kept for slicing an evaluation."""
     published: Callable[[], pd.DataFrame]
+    lifetime: datetime.timedelta | None = None
+    """How long after its arrival a row still describes its entity; None: for good."""
 
     @property
     def sample_file(self) -> Path:

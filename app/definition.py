@@ -2,9 +2,11 @@
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
+import pandas as pd
 import typer
 
 from app import models
@@ -18,11 +20,27 @@ Name = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
+class Grouping:
+    """A way to split a table; `of` gives the word for each row's group, (rows,)."""
+
+    name: str
+    of: Callable[[pd.DataFrame], pd.Series]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Definition:
     """One model of this repository; `DEFINITION` of a module in `app.models`."""
 
     name: str
     dataset: Dataset
+    intended_use: str
+    """What the scores are for and what they are not for, as the model's card says it."""
+    limits: tuple[str, ...] = ()
+    """What a user of the scores must know about their limits."""
+    slices: tuple[Grouping, ...] = ()
+    """Splits in which an evaluation looks for weak spots."""
+    sensitive: tuple[Grouping, ...] = ()
+    """Splits between which decisions must not differ much."""
 
     @property
     def schema(self) -> Schema:

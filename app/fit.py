@@ -38,20 +38,21 @@ def fit(schema: Schema, matrix: Matrix, labels: Labels) -> Fitted:
     sensitivity plus specificity over out-of-fold scores of the training rows.
     """
     folds = StratifiedKFold(5, shuffle=True, random_state=SEED)
-    scores = cross_val_predict(_pipeline(schema), matrix, labels, cv=folds, method="predict_proba")
+    scores = cross_val_predict(pipeline(schema), matrix, labels, cv=folds, method="predict_proba")
     false_bad, true_bad, thresholds = roc_curve(labels, np.asarray(scores)[:, 1])
     best = float(thresholds[np.argmax(true_bad - false_bad)])
-    pipeline = _pipeline(schema).fit(matrix, labels)
-    regression = pipeline["regression"]
+    fitted = pipeline(schema).fit(matrix, labels)
+    regression = fitted["regression"]
     # Other CPUs add up in another order; without the last digits the weights are still the same.
     regression.coef_ = np.round(regression.coef_, 6)
     regression.intercept_ = np.round(regression.intercept_, 6)
     return Fitted(
-        pipeline=pipeline, threshold=round(best, 6), base_rate=round(float(labels.mean()), 6)
+        pipeline=fitted, threshold=round(best, 6), base_rate=round(float(labels.mean()), 6)
     )
 
 
-def _pipeline(schema: Schema) -> Pipeline:
+def pipeline(schema: Schema) -> Pipeline:
+    """The model before it is fitted: scaled numbers, a column for each word, the regression."""
     words = [
         place
         for place, feature in enumerate(schema.features)

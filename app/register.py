@@ -1,4 +1,7 @@
-"""Register: turn a finished run into a version of the model, once its files are verified."""
+"""Register: turn a finished run into a signed version of the model, once its files are verified.
+
+The version gets no alias: the build of its image, which runs its self-test, makes it the candidate.
+"""
 
 import json
 import tempfile
@@ -11,13 +14,15 @@ import typer
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.models import Model
 
-from app import console, definition, fetch, weights
+from app import console, definition, evidence, fetch, signing, weights
 from app.definition import Definition
 from app.serving import model as served
 
-ALIAS = "candidate"
 TAGS = ("ferry.commit", "ferry.dirty", "ferry.data", "ferry.features", "ferry.weights")
+
+SIGNER = "ferry.signer"
 
 
 def register(client: mlflow.MlflowClient, model: Definition, run_id: str) -> dict[str, Any]:
@@ -29,18 +34,18 @@ def register(client: mlflow.MlflowClient, model: Definition, run_id: str) -> dic
     name = model.name
     run = client.get_run(run_id)
     model_id = _logged_model(run)
-    tags = _verified_tags(run, model, model_id)
-    version = _version_of(client, run_id, name)
-    new = version is None
-    if version is None:
-        _create_model(client, name)
-        # Tags go in with the version: there is no moment in which it exists without them.
-        version = client.create_model_version(
-            name, f"models:/{model_id}", run_id, tags=tags, model_id=model_id
-        )
+    with tempfile.TemporaryDirectory() as scratch:
+        tags = _verified_tags(run, model, model_id, Path(scratch))
+        version = _version_of(client, run_id, name)
+        new = version is None
+        if version is None:
+            tags[SIGNER] = _sign(client, run_id, Path(scratch))
+            _create_model(client, name)
+            # Tags go in with the version: there is no moment in which it exists without them.
+            version = client.create_model_version(
+                name, f"models:/{model_id}", run_id, tags=tags, model_id=model_id
+            )
     number = int(version.version)
-    if number >= _candidate(client, name):
-        client.set_registered_model_alias(name, ALIAS, str(number))
     return {
         "model": name,
         "version": number,
@@ -50,6 +55,7 @@ def register(client: mlflow.MlflowClient, model: Definition, run_id: str) -> dic
         "features": tags["ferry.features"],
         "commit": tags["ferry.commit"],
         "dirty": tags["ferry.dirty"] == "true",
+        "signer": version.tags[SIGNER],
         "new": new,
     }
 
@@ -86,29 +92,59 @@ def latest(client: mlflow.MlflowClient, experiment: str) -> str:
     return runs[0].info.run_id
 
 
-def _verified_tags(run: Run, model: Definition, model_id: str) -> dict[str, str]:
+def _verified_tags(run: Run, model: Definition, model_id: str, scratch: Path) -> dict[str, str]:
+    """The run's tags, once everything that they say holds; leaves the model in `scratch`."""
+    run_id = run.info.run_id
     tags = {tag: run.data.tags[tag] for tag in TAGS}
-    if tags["ferry.features"] != model.schema.hash():
+    features = tags["ferry.features"]
+    if features != model.schema.hash():
         raise console.Refused(
-            f"run {run.info.run_id} was trained with features {tags['ferry.features']}, "
+            f"run {run_id} was trained with features {features}, "
             f"this code has {model.schema.hash()}; train again, or register from its commit"
         )
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch, weights.MODEL_FOLDER)
-        fetch.fetch(run.info.run_id, tags["ferry.weights"], folder)
-        logged = mlflow.artifacts.download_artifacts(f"models:/{model_id}", dst_path=scratch)
-        if Path(logged, "model.onnx").read_bytes() != (folder / "model.onnx").read_bytes():
-            raise console.Refused(f"models:/{model_id} is another graph than the run's weights")
-        try:
-            loaded = served.load(folder, tags["ferry.weights"])
-        except served.Unfit as error:
-            raise console.Refused(str(error)) from error
-        if loaded.schema.hash() != tags["ferry.features"]:
-            raise console.Refused(
-                f"run {run.info.run_id} holds weights of features {loaded.schema.hash()}, "
-                f"its tag says {tags['ferry.features']}; train again"
-            )
+    listed = mlflow.artifacts.list_artifacts(run_id=run_id, artifact_path=evidence.FOLDER)
+    missing = set(evidence.OF_TRAINING) - {Path(file.path).name for file in listed}
+    if missing:
+        raise console.Refused(
+            f"run {run_id} has no {', '.join(sorted(missing))} among its evidence; train again"
+        )
+    folder = scratch / weights.MODEL_FOLDER
+    fetch.fetch(run_id, tags["ferry.weights"], folder)
+    try:
+        loaded = served.load(folder, tags["ferry.weights"])
+    except served.Unfit as error:
+        raise console.Refused(str(error)) from error
+    if loaded.schema.hash() != features:
+        raise console.Refused(
+            f"run {run_id} holds weights of features {loaded.schema.hash()}, "
+            f"its tag says {features}; train again"
+        )
+    _check_logged(model_id, folder, loaded, scratch)
     return tags
+
+
+def _check_logged(model_id: str, folder: Path, loaded: served.Model, scratch: Path) -> None:
+    """What MLflow's own clients load must be the same graph, and its signature the same schema."""
+    logged = Path(mlflow.artifacts.download_artifacts(f"models:/{model_id}", dst_path=str(scratch)))
+    if (logged / "model.onnx").read_bytes() != (folder / "model.onnx").read_bytes():
+        raise console.Refused(f"models:/{model_id} is another graph than the run's weights")
+    signature = Model.load(str(logged)).signature
+    names = signature.inputs.input_names() if signature else []
+    if tuple(names) != tuple(loaded.schema.names):
+        raise console.Refused(
+            f"models:/{model_id} has a signature of {', '.join(map(str, names)) or 'no inputs'}; "
+            f"the weights' schema {loaded.schema.hash()} has {', '.join(loaded.schema.names)}"
+        )
+
+
+def _sign(client: mlflow.MlflowClient, run_id: str, scratch: Path) -> str:
+    """Sign the model in `scratch`, and put the signature among the run's evidence."""
+    path = scratch / signing.SIGNATURE
+    signer, public = signing.sign(scratch / weights.MODEL_FOLDER, path)
+    client.log_artifact(run_id, str(path), evidence.FOLDER)
+    if public is not None:
+        client.log_text(run_id, public.decode(), f"{evidence.FOLDER}/{signing.PUBLIC_KEY}")
+    return signer
 
 
 def _version_of(client: mlflow.MlflowClient, run_id: str, name: str) -> ModelVersion | None:
@@ -124,12 +160,6 @@ def _create_model(client: mlflow.MlflowClient, name: str) -> None:
             raise
 
 
-def _candidate(client: mlflow.MlflowClient, name: str) -> int:
-    """The version that is candidate now, or 0: an older run must not take the alias back."""
-    alias = client.get_registered_model(name).aliases.get(ALIAS)
-    return int(alias) if alias else 0
-
-
 def main(
     model: definition.Name,
     run: Annotated[
@@ -137,7 +167,7 @@ def main(
     ] = None,
     as_json: console.AsJson = False,
 ) -> None:
-    """Verify a run's model, register it, and make it the candidate."""
+    """Verify and sign a run's model, and register it."""
     with console.exit_codes(MlflowException):
         client, chosen = mlflow.MlflowClient(), definition.find(model)
         console.emit(register(client, chosen, run or latest(client, chosen.name)), as_json)

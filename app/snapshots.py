@@ -3,24 +3,35 @@
 import hashlib
 import io
 import json
-import os
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Self
 
-import boto3
-import botocore.config
-import botocore.exceptions
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from app import console
+from app import console, verdict
+from app.bucket import UNAVAILABLE, Bucket
 from app.dataset import Dataset, content_digest
+from app.definition import Definition
 
-UNAVAILABLE = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)
-"""What boto3 raises when the store cannot be reached or says no."""
+__all__ = [
+    "UNAVAILABLE",
+    "Bucket",
+    "Snapshot",
+    "chosen",
+    "content_of",
+    "days",
+    "latest",
+    "of_day",
+    "read",
+    "write",
+]
+
+_PARQUET = "application/vnd.apache.parquet"
+_DAY = len("2016-03-31")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,47 +67,10 @@ class Snapshot:
     def reference(self) -> dict[str, str]:
         return {"key": self.key, "versionId": self.version_id, "sha256": self.sha256}
 
-
-class Bucket:
-    """The stack's bucket. Name and endpoint come from FERRY_BUCKET and AWS_ENDPOINT_URL_S3."""
-
-    def __init__(self, name: str | None = None) -> None:
-        self.name = name or os.environ.get("FERRY_BUCKET", "")
-        if not self.name:
-            raise console.Refused("FERRY_BUCKET is not set; run this through `ferry exec`")
-        retries = botocore.config.Config(retries={"total_max_attempts": 5, "mode": "standard"})
-        self._client = boto3.client("s3", config=retries)
-
-    def put(self, key: str, content: bytes, content_type: str) -> str:
-        """Write a new version of `key` and return its version id."""
-        answer = self._client.put_object(
-            Bucket=self.name, Key=key, Body=content, ContentType=content_type
-        )
-        version = answer.get("VersionId")
-        if not version or version == "null":
-            raise console.Refused(
-                f"bucket {self.name} keeps no versions, so {key} could be overwritten; "
-                "switch versioning on"
-            )
-        return version
-
-    def get(self, key: str, version_id: str | None = None) -> bytes | None:
-        """The bytes of `key`, or None when there is no such object or version."""
-        version = {"VersionId": version_id} if version_id else {}
-        try:
-            answer = self._client.get_object(Bucket=self.name, Key=key, **version)
-        except botocore.exceptions.ClientError as error:
-            if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchVersion", "404"):
-                return None
-            raise
-        return answer["Body"].read()
-
-    def keys(self, prefix: str) -> list[str]:
-        """Every key below `prefix`, sorted."""
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self.name, Prefix=prefix
-        )
-        return sorted(item["Key"] for page in pages for item in page.get("Contents", []))
+    @property
+    def day(self) -> str:
+        """The day up to which rows are in it, as ISO 8601."""
+        return self.key.rpartition("/")[2][:_DAY]
 
 
 def write(
@@ -104,27 +78,29 @@ def write(
 ) -> tuple[dict[str, Any], bool]:
     """Store the table as the snapshot of `day`; give its manifest and whether it is new.
 
-    A day whose content is unchanged writes nothing. The manifest is written last, so an
-    interrupted run leaves at most one unreferenced version behind.
+    A day whose content is unchanged writes nothing. A late day gets the parent that it would have
+    had in its turn; the days after it keep theirs, for what was trained on them names them as they
+    are. A day that comes again with other content gets an object of its own, and its manifest
+    names the one that it replaces. The manifest is written last, so an interrupted run leaves at
+    most one unreferenced object behind, which the next run takes up.
     """
-    manifest_key = f"manifests/{dataset.name}/{day.isoformat()}.json"
+    manifest_key = _manifest_key(dataset, day.isoformat())
     content = content_digest(table)
     before = _manifest(bucket, manifest_key)
     if before and before["contentSha256"] == content:
         return before, False
-    data = _parquet(table)
-    key = f"data/{dataset.name}/{day.isoformat()}.parquet"
-    version = bucket.put(key, data, "application/vnd.apache.parquet")
-    snapshot = Snapshot(key=key, version_id=version, sha256=hashlib.sha256(data).hexdigest())
+    snapshot, size = _store(bucket, dataset, table, day, content)
+    parent = _parent(bucket, dataset, day)
     manifest = {
         "dataset": dataset.name,
         "day": day.isoformat(),
         **snapshot.reference,
-        "bytes": len(data),
+        "bytes": size,
         "rows": len(table),
+        "added": len(table) - (parent["rows"] if parent else 0),
         "contentSha256": content,
         "schema": {name: str(kind) for name, kind in table.dtypes.items()},
-        "parent": _parent(bucket, dataset, manifest_key),
+        "parent": Snapshot.parse(parent).reference if parent else None,
         "replaces": Snapshot.parse(before).reference if before else None,
     }
     bucket.put(manifest_key, (json.dumps(manifest, indent=2) + "\n").encode(), "application/json")
@@ -136,6 +112,11 @@ def read(bucket: Bucket, snapshot: Snapshot) -> pd.DataFrame:
 
     Raises `console.Refused` when that version is gone or its bytes are not the stated ones.
     """
+    return _table(content_of(bucket, snapshot))
+
+
+def content_of(bucket: Bucket, snapshot: Snapshot) -> bytes:
+    """The Parquet file of exactly this snapshot; as `read` otherwise."""
     data = bucket.get(snapshot.key, snapshot.version_id)
     if data is None:
         raise console.Refused(
@@ -147,23 +128,101 @@ def read(bucket: Bucket, snapshot: Snapshot) -> pd.DataFrame:
             f"{snapshot.key} version {snapshot.version_id} has sha256 {found}, "
             f"wanted {snapshot.sha256}"
         )
-    return pq.read_table(io.BytesIO(data)).to_pandas()
+    return data
 
 
-def chosen(bucket: Bucket, dataset: Dataset, reference: Path | None) -> Snapshot:
-    """The snapshot of a reference file, or of the bucket's newest day.
+def days(bucket: Bucket, dataset: Dataset) -> list[str]:
+    """The days that have a snapshot, oldest first."""
+    prefix, suffix = _manifest_key(dataset, "|").split("|")
+    return [key.removeprefix(prefix).removesuffix(suffix) for key in bucket.keys(prefix)]
+
+
+def of_day(bucket: Bucket, dataset: Dataset, day: str) -> Snapshot:
+    """The snapshot of that day as it is now, validated or not."""
+    manifest = _manifest(bucket, _manifest_key(dataset, day))
+    if manifest is None:
+        raise console.Refused(
+            f"bucket {bucket.name} has no snapshot of {dataset.name} of {day}; run "
+            f"`python -m app.ingest --day {day}`"
+        )
+    return Snapshot.parse(manifest)
+
+
+def latest(bucket: Bucket, dataset: Dataset, reference: Path | None = None) -> Snapshot:
+    """The snapshot of a reference file, or of the bucket's newest day; validated or not.
 
     Raises `console.Refused` when the file holds no reference, or the bucket no snapshot.
     """
     if reference is not None:
         return Snapshot.from_file(reference)
-    days = bucket.keys(f"manifests/{dataset.name}/")
-    manifest = _manifest(bucket, days[-1]) if days else None
-    if manifest is None:
+    return of_day(bucket, dataset, _known_days(bucket, dataset)[-1])
+
+
+def chosen(bucket: Bucket, model: Definition, reference: Path | None) -> Snapshot:
+    """As `latest`, but only a snapshot that passed validation.
+
+    A newest day that failed is passed over, with a note, for the one before it; one that was not
+    validated yet is refused, lest an older one be taken unnoticed. Raises `console.Refused`.
+    """
+    if reference is not None:
+        snapshot = Snapshot.from_file(reference)
+        said = _verdict(bucket, snapshot)
+        if said is None or not said.success:
+            raise console.Refused(_refusal(model, snapshot, said))
+        return snapshot
+    refusal = ""
+    for day in reversed(_known_days(bucket, model.dataset)):
+        snapshot = of_day(bucket, model.dataset, day)
+        said = _verdict(bucket, snapshot)
+        if said is not None and said.success:
+            return snapshot
+        refusal = refusal or _refusal(model, snapshot, said)
+        if said is None:
+            break
+        console.progress.print(f"note: {day} is passed over: it did not pass validation")
+    raise console.Refused(refusal)
+
+
+def _known_days(bucket: Bucket, dataset: Dataset) -> list[str]:
+    found = days(bucket, dataset)
+    if not found:
         raise console.Refused(
             f"bucket {bucket.name} has no snapshot of {dataset.name}; run `python -m app.ingest`"
         )
-    return Snapshot.parse(manifest)
+    return found
+
+
+def _verdict(bucket: Bucket, snapshot: Snapshot) -> verdict.Verdict | None:
+    return verdict.parse(bucket.get(verdict.key(snapshot.key, snapshot.sha256)))
+
+
+def _refusal(model: Definition, snapshot: Snapshot, said: verdict.Verdict | None) -> str:
+    return verdict.refusal(model.dataset.name, snapshot.day, said, model.name)
+
+
+def _store(
+    bucket: Bucket, dataset: Dataset, table: pd.DataFrame, day: date, content: str
+) -> tuple[Snapshot, int]:
+    """The object with this content and its size, made unless an earlier run left it."""
+    data, name = _parquet(table), f"data/{dataset.name}/{day.isoformat()}"
+    # A locked key takes no other content in every store, so a changed day needs another key.
+    for key in (f"{name}.parquet", f"{name}-{content[:12]}.parquet"):
+        version, found = bucket.create(key, data, _PARQUET)
+        if found == data or _holds(found, content):
+            sha256 = hashlib.sha256(found).hexdigest()
+            return Snapshot(key=key, version_id=version, sha256=sha256), len(found)
+    raise console.Refused(f"s3://{bucket.name}/{key} holds other rows than its name says")
+
+
+def _holds(data: bytes, content: str) -> bool:
+    try:
+        return content_digest(_table(data)) == content
+    except pa.ArrowException:
+        return False
+
+
+def _manifest_key(dataset: Dataset, day: str) -> str:
+    return f"manifests/{dataset.name}/{day}.json"
 
 
 def _manifest(bucket: Bucket, key: str) -> dict[str, Any] | None:
@@ -171,11 +230,14 @@ def _manifest(bucket: Bucket, key: str) -> dict[str, Any] | None:
     return json.loads(content) if content else None
 
 
-def _parent(bucket: Bucket, dataset: Dataset, manifest_key: str) -> dict[str, str] | None:
-    """The reference of the newest earlier day: a late day gets the parent it would have had."""
-    earlier = [key for key in bucket.keys(f"manifests/{dataset.name}/") if key < manifest_key]
-    manifest = _manifest(bucket, earlier[-1]) if earlier else None
-    return Snapshot.parse(manifest).reference if manifest else None
+def _parent(bucket: Bucket, dataset: Dataset, day: date) -> dict[str, Any] | None:
+    """The manifest of the newest earlier day."""
+    earlier = [found for found in days(bucket, dataset) if found < day.isoformat()]
+    return _manifest(bucket, _manifest_key(dataset, earlier[-1])) if earlier else None
+
+
+def _table(data: bytes) -> pd.DataFrame:
+    return pq.read_table(io.BytesIO(data)).to_pandas()
 
 
 def _parquet(table: pd.DataFrame) -> bytes:

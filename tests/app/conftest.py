@@ -94,7 +94,8 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Generator[snapshots.Bucket]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
+    for name in ("AWS_ENDPOINT_URL_S3", "FERRY_LOCK_DAYS"):
+        monkeypatch.delenv(name, raising=False)
     with mock_aws():
         client = boto3.client("s3")
         client.create_bucket(Bucket="loans")

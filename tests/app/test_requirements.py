@@ -7,7 +7,7 @@ from pathlib import Path
 from conftest import ROOT
 
 APP = ROOT / "app"
-REMEDY = "run `uv export --project app --frozen --only-group serve ...` as app/README.md says"
+REMEDY = "run `make lock`"
 
 
 def _pinned() -> dict[str, tuple[str, set[str]]]:
