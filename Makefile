@@ -1,6 +1,7 @@
 # Every command a person or a pipeline runs. `make` alone lists them.
 STACK ?= dev
 MODEL ?= credit-default
+SCORE ?= credit-default=app/data/lending-club/row.json
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -13,9 +14,10 @@ APP := app/.venv/bin/python
 UV = $$(lab/uv)
 LAB := eval "$$($(PYTHON) -m lab env $(STACK))" &&
 FERRY := .venv/bin/ferry
+EXPORT := --project app --frozen --quiet --no-emit-project --no-header --no-annotate
 ENGINE_UP := pulumi up --stack $(STACK) --yes --skip-preview --suppress-outputs --non-interactive
 
-.PHONY: help up down purge env preview refresh destroy release status unit test check format bench
+.PHONY: help up down purge env preview refresh destroy release status unit test check format lock bench
 
 help: ## List the commands
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 26
@@ -35,10 +37,11 @@ road: # what `up` does once the lab answers, one at a time
 	@$(ENGINE_UP)
 	@$(FERRY) release show $(MODEL) --stack $(STACK) > /dev/null || \
 	    { [ $$? -eq 3 ] && $(MAKE) release && $(ENGINE_UP); } # 3: none is pinned, or it is not kept
-	@$(FERRY) status --stack $(STACK) --score app/data/lending-club/row.json --wait 60
+	@$(FERRY) status --stack $(STACK) --score $(SCORE) --wait 60
 
-release: .venv app/.venv ## Walk the model's road: snapshot, train, register, image, pin
+release: .venv app/.venv ## Walk the model's road: snapshot, validate, train, register, image, pin
 	@$(LAB) $(FERRY) exec --stack $(STACK) -- $(APP) -m app.ingest --model $(MODEL)
+	@$(LAB) $(FERRY) exec --stack $(STACK) -- $(APP) -m app.validate --model $(MODEL)
 	@$(LAB) $(FERRY) exec --stack $(STACK) -- $(APP) -m app.train --model $(MODEL)
 	@$(LAB) $(FERRY) exec --stack $(STACK) -- $(APP) -m app.register --model $(MODEL)
 	@$(LAB) $(FERRY) release build $(MODEL) --stack $(STACK)
@@ -62,6 +65,7 @@ purge: .venv ## Stop the lab of STACK, delete its data, and take the pins out th
 	@sed -i '/^encryptionsalt:/d' Pulumi.$(STACK).yaml # its passphrase is gone with the state
 
 unit: .venv app/.venv ## Unit tests, with mocks: seconds
+	@command -v redis-server > /dev/null || $(PYTHON) -c 'from lab.toolchain import debian; debian(["redis-server"])'
 	$(PYTHON) -m pytest
 	$(APP) -m pytest -c app/pyproject.toml --rootdir . tests/app
 
@@ -83,6 +87,11 @@ format: .venv app/.venv ## Put format and import order right
 	.venv/bin/ruff check --fix .
 	app/.venv/bin/ruff format app tests/app
 	app/.venv/bin/ruff check --fix app tests/app
+
+lock: ## Lock the dependencies again, and export what the images install
+	$(UV) lock && $(UV) lock --project app
+	$(UV) export $(EXPORT) --only-group serve --output-file app/requirements.txt
+	$(UV) export $(EXPORT) --only-group train --only-group build-data --output-file app/requirements-jobs.txt
 
 bench: .venv app/.venv ## Measure what the README claims
 	@$(LAB) $(PYTHON) -m benchmarks $(STACK)

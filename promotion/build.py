@@ -1,6 +1,6 @@
 """Turns a registered version into a release: image, evidence, and the record that pins both."""
 
-import json
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 from promotion import evidence, images, pins
 from promotion.models import ModelRegistry, Registered
 from promotion.refusals import DependencyDown, GateRefused
-from promotion.release import Release, canonical, digest
+from promotion.release import Release, digest
 from promotion.stack import Stack
 
 CODE = ("app",)
@@ -20,11 +20,12 @@ def build(
 ) -> tuple[Release, bool]:
     """The release of a version, made now or found complete; the flag tells whether it was made.
 
-    The image holds the code of the version's own commit, not of the working tree. Without a
-    `version`, the registry's newest candidate is taken.
+    The image holds the code of the version's own commit, not of the working tree, and its build
+    runs the model's self-test inside it: only then does the version become the candidate. Without
+    a `version`, the newest registered one is taken.
     """
     registry = ModelRegistry(stack)
-    number = registry.candidate(model) if version is None else version
+    number = registry.newest(model) if version is None else version
     registered = registry.version(model, number)
     if registered.dirty:
         raise GateRefused(
@@ -34,32 +35,53 @@ def build(
     bucket = stack.bucket()
     folder = evidence.prefix(model, number)
     if (stored := evidence.read(bucket, evidence.record(model, number))) is not None:
-        return Release.read(stored), False
+        _announce(registry, release := Release.read(stored))
+        return release, False
 
     with tempfile.TemporaryDirectory(prefix="ferry-release-") as scratch:
         context = Path(scratch)
         say(f"laying out commit {registered.commit[:12]} and the weights of run {registered.run}")
         images.context(registered.commit, CODE, stack.directory, context)
         registry.download(registered.run, "model", context)
-        metrics = _metrics(context / "model" / "model.json")
+        files = _evidence(registry, registered, context / "evidence")
         image = _image(stack, registered, context, say)
-    files = {"metrics.json": canonical(metrics)}
     release = Release(
         **registered.model_dump(exclude={"dirty"}),
         image=image,
         files={name: digest(content) for name, content in files.items()},
     )
     say(f"storing the evidence below {folder}")
-    evidence.write(bucket, folder, {**files, evidence.RECORD: release.document()})
-    registry.tag(model, number, image=image, evidence=digest(release.document()))
+    evidence.write(
+        bucket,
+        folder,
+        {**files, evidence.RECORD: release.document()},
+        lock_days=stack.settings.platform.data.lock_days,
+    )
+    _announce(registry, release)
     return release, True
 
 
-def _metrics(described: Path) -> dict[str, object]:
-    try:
-        return json.loads(described.read_text())["metrics"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise GateRefused(f"the model's {described.name} gives no metrics: {error!r}") from error
+def _announce(registry: ModelRegistry, release: Release) -> None:
+    """Say in the registry what was built; after an interruption, again."""
+    registry.tag(
+        release.model,
+        release.version,
+        image=release.image,
+        evidence=digest(release.document()),
+    )
+    registry.make_candidate(release.model, release.version)
+
+
+def _evidence(registry: ModelRegistry, registered: Registered, folder: Path) -> dict[str, bytes]:
+    """What training and registration left to judge the version by, file by file."""
+    registry.download(registered.run, folder.name, folder.parent)
+    files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+    if missing := sorted(evidence.REQUIRED - files.keys()):
+        raise GateRefused(
+            f"run {registered.run} has no {', '.join(missing)} among its evidence; train again"
+        )
+    shutil.rmtree(folder)  # the image's context holds code and weights alone
+    return files
 
 
 def _image(stack: Stack, registered: Registered, context: Path, say: Callable[[str], None]) -> str:

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from functools import wraps
 from json import loads as parse_json
 from pathlib import Path
@@ -96,7 +96,8 @@ def verify(stack: StackName = "dev") -> None:
 def status(
     stack: StackName = "dev",
     score: Annotated[
-        Path | None, typer.Option(exists=True, help="JSON file to send to each model's /predict.")
+        list[str] | None,
+        typer.Option(metavar="MODEL=FILE", help="JSON rows to send to a model's /predict."),
     ] = None,
     wait: Annotated[
         float | None, typer.Option(help="Seconds to ask again in; exit 5 if one stays silent.")
@@ -105,19 +106,24 @@ def status(
 ) -> None:
     """What the stack runs: URLs, pinned releases, and what each model answers."""
     at = _stack(stack)
-    body = None if score is None else _rows(score)
-    models = health.ask(at.outputs.models, body, patience=wait or 0)
+    served = at.outputs.models
+    models = health.ask(
+        served, dict(_rows(served, each) for each in score or ()), patience=wait or 0
+    )
     show.status(at, models, as_json=json)
     silent = [name for name, found in models.items() if not found.well]
     if silent and wait is not None:
         raise DependencyDown(f"no answer from {', '.join(silent)} in {wait:g} s; see above")
 
 
-def _rows(file: Path) -> health.Rows:
+def _rows(served: Container[str], given: str) -> tuple[str, health.Rows]:
+    name, _, file = given.partition("=")
+    if name not in served:
+        raise UsageRefused(f"--score {given}: the stack serves no model {name!r}; MODEL=FILE")
     try:
-        return parse_json(file.read_bytes())
-    except ValueError as error:
-        raise UsageRefused(f"{file} is no JSON: {error}") from error
+        return name, parse_json(Path(file).read_bytes())
+    except (OSError, ValueError) as error:
+        raise UsageRefused(f"--score {given}: no rows in the file: {error}") from error
 
 
 @app.command("exec", context_settings={"ignore_unknown_options": True})

@@ -1,6 +1,7 @@
 """Evidence in the bucket: written once, read back by digest."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -9,6 +10,19 @@ from promotion.refusals import Conflict, DependencyDown, GateRefused
 
 RECORD = "release.json"
 """The file that lists the digests of all others."""
+
+REQUIRED = frozenset(
+    {
+        "metrics.json",
+        "fairness.json",
+        "privacy.json",
+        "card.md",
+        "card.html",
+        "signature.json",
+        "contract.json",
+    }
+)
+"""What a version cannot be released without."""
 
 
 def prefix(model: str, version: int) -> str:
@@ -21,16 +35,29 @@ def record(model: str, version: int) -> str:
     return prefix(model, version) + RECORD
 
 
-def write(bucket: Any, folder: str, files: Mapping[str, bytes]) -> None:  # noqa: ANN401 - boto3 resource
+def write(
+    bucket: Any,  # noqa: ANN401 - boto3 resource
+    folder: str,
+    files: Mapping[str, bytes],
+    *,
+    lock_days: int,
+) -> None:
     """Store every file below `folder`, `release.json` last: once it is there, all are.
 
+    Each is locked for `lock_days`, whatever the bucket's own default is.
     The same bytes again are no change; other bytes under a name that is taken raise `Conflict`.
     """
     for name in sorted(files, key=lambda name: (name == RECORD, name)):
         present = read(bucket, folder + name)
         if present is None:
             try:
-                bucket.put_object(Key=folder + name, Body=files[name], IfNoneMatch="*")
+                bucket.put_object(
+                    Key=folder + name,
+                    Body=files[name],
+                    IfNoneMatch="*",
+                    ObjectLockMode="GOVERNANCE",
+                    ObjectLockRetainUntilDate=datetime.now(UTC) + timedelta(days=lock_days),
+                )
             except (BotoCoreError, ClientError) as error:
                 raise DependencyDown(f"the bucket takes no {folder}{name}: {error}") from error
         elif present != files[name]:

@@ -43,9 +43,9 @@ class Health:
 
 
 def ask(
-    models: Mapping[str, ServedModel], body: Rows | None = None, *, patience: float = 0
+    models: Mapping[str, ServedModel], rows: Mapping[str, Rows], *, patience: float = 0
 ) -> dict[str, Health]:
-    """Ask every model for its metadata and, given a body, for a prediction.
+    """Ask every model for its metadata and, those of `rows`, for a prediction.
 
     One that does not answer is asked again for `patience` seconds in all: an Ingress controller
     learns of new pods a little later than the engine.
@@ -56,7 +56,7 @@ def ask(
         wait=wait_fixed(_PAUSE),
         retry_error_callback=lambda state: state.outcome and state.outcome.result(),
     )
-    return {name: again(_health, name, served, body) for name, served in models.items()}
+    return {name: again(_health, name, served, rows.get(name)) for name, served in models.items()}
 
 
 def _health(name: str, served: ServedModel, body: Rows | None) -> Health:

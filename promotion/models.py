@@ -54,9 +54,27 @@ class ModelRegistry:
         return MlflowClient(self.url)
 
     def candidate(self, model: str) -> int:
-        """The newest version that passed registration."""
-        with self._answers(f"{model} has no candidate; run `make release`"):
+        """The newest version whose image was built and passed its self-test."""
+        with self._answers(f"{model} has no candidate; run `ferry release build {model}`"):
             return int(self._client.get_model_version_by_alias(model, CANDIDATE).version)
+
+    def newest(self, model: str) -> int:
+        """The newest registered version."""
+        with self._answers(f"there is no registered model {model}; run `make release`"):
+            found = self._client.search_model_versions(f"name = '{model}'")
+        if not found:
+            raise GateRefused(f"{model} has no version; run `make release`")
+        return max(int(version.version) for version in found)
+
+    def make_candidate(self, model: str, version: int) -> None:
+        """Move the alias to `version`, unless a newer one has it."""
+        try:
+            if self.candidate(model) >= version:
+                return
+        except GateRefused:
+            pass  # there is none yet
+        with self._answers(f"{model} has no version {version}"):
+            self._client.set_registered_model_alias(model, CANDIDATE, str(version))
 
     def version(self, model: str, version: int) -> Registered:
         """One version; `GateRefused` when it is missing, not ready or lacks its tags."""

@@ -91,6 +91,7 @@ class Stack:
             "AWS_REGION": outputs.bucket.region,
             "AWS_ENDPOINT_URL_S3": outputs.bucket.endpoint,
             "FERRY_BUCKET": outputs.bucket.name,
+            "FERRY_LOCK_DAYS": str(self.settings.platform.data.lock_days),
             "FERRY_REGISTRY": outputs.registry.url,
             **{name.upper(): value for name, value in self._keys().items()},
         }

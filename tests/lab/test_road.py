@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -57,10 +58,16 @@ class Clone:
     def kubectl(self, *arguments: str) -> str:
         return self.run("kubectl", *arguments)
 
+    def finish_job(self, job: str) -> str:
+        """What the Job made from a CronJob of the model's printed, once it is complete."""
+        where = ("--namespace", f"{STACK}-jobs")
+        self.kubectl("create", "job", job, f"--from=cronjob/{MODEL}-{job}", *where)
+        self.kubectl("wait", "--for=condition=Complete", "--timeout=600s", f"job/{job}", *where)
+        return self.kubectl("logs", f"job/{job}", "--all-containers", *where)
+
     def status(self) -> dict:
-        answer = self.ferry(
-            "status", "--score", "app/data/lending-club/row.json", "--wait", "60", "--json"
-        )
+        row = f"{MODEL}=app/data/lending-club/row.json"
+        answer = self.ferry("status", "--score", row, "--wait", "60", "--json")
         return json.loads(answer[answer.index("{") :])
 
     def pin(self) -> dict:
@@ -236,6 +243,39 @@ def test_a_pin_without_a_digest_is_a_settings_error(clone: Clone, up: str) -> No
         assert "ferry:pins.credit-default.image" in clone.ferry("check", code=2)
     finally:
         clone.file.write_text(good)
+
+
+def test_a_job_puts_the_loans_where_the_server_finds_them_by_id(clone: Clone, up: str) -> None:
+    clone.finish_job("ingest")
+    sample = (clone.folder / "app/data/lending-club/sample.csv").read_text().splitlines()
+    number = int(sample[1].split(",")[sample[0].split(",").index("loan_id")])
+    answer = requests.post(
+        f"http://{MODEL}.{STACK}.ferry.test/predict", json={"loan_id": number}, timeout=10
+    )
+    assert answer.json() == clone.status()["models"][MODEL]["score"]
+
+
+def test_a_batch_job_scores_the_snapshot_with_the_pinned_release(clone: Clone, up: str) -> None:
+    assert "9857" in clone.finish_job("batch")
+
+
+def test_a_second_model_of_another_table_is_served_beside_the_first(clone: Clone, up: str) -> None:
+    page = (HERE / "docs/second-model.md").read_text()
+    files = re.findall(r"`(app/\S+)`\n\n```\w+\n(.*?)```", page, re.DOTALL)
+    assert len(files) == 2
+    for name, text in files:
+        (clone.folder / name).write_text(text)
+    clone.run("app/.venv/bin/python", "-m", "app.sample", "--model", "mortgage-denial")
+    clone.run("git", "add", "app")
+    clone.run("git", "commit", "--quiet", "--message", "A second model")
+    clone.run("make", "release", f"STACK={STACK}", "MODEL=mortgage-denial")
+    clone.pulumi("up", "--yes", "--skip-preview")
+    row = "mortgage-denial=app/data/hmda/row.json"
+    answer = clone.ferry("status", "--score", row, "--wait", "60", "--json")
+    models = json.loads(answer[answer.index("{") :])["models"]
+    assert 0 < models["mortgage-denial"]["score"]["probability"] < 1
+    assert models["mortgage-denial"]["answers"]["name"] == "mortgage-denial"
+    assert clone.status()["models"][MODEL]["pinned"]["image"] == clone.pin()["image"]
 
 
 def test_no_secret_stands_in_the_clear_in_state_or_stack_file(clone: Clone, up: str) -> None:

@@ -28,6 +28,13 @@ OUTPUTS = {
     "mlflow": {"url": "http://mlflow.dev.ferry.test", "internalUrl": "http://mlflow"},
 }
 
+SERVED = {
+    "url": "http://127.0.0.1:9",
+    "namespace": "m",
+    "rollout": "r",
+    "release": {"version": 1, "image": "sha256:1", "weights": "sha256:2"},
+}
+
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -129,12 +136,26 @@ def test_exec_names_a_command_that_is_not_there(
 def test_a_model_that_stays_silent_makes_waiting_for_it_fail_with_exit_code_5(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    release = {"version": 1, "image": "sha256:1", "weights": "sha256:2"}
-    model = {"url": "http://127.0.0.1:9", "namespace": "m", "rollout": "r", "release": release}
-    outputs = {**OUTPUTS, "models": {"credit-default": model}}
+    outputs = {**OUTPUTS, "models": {"credit-default": SERVED}}
     monkeypatch.setattr(Stack, "_pulumi", lambda self, *arguments: json.dumps(outputs))
     assert ferry("status").exit_code == 0
     refused = ferry("status", "--wait", "0")
     assert refused.exit_code == 5
     assert "no answer from credit-default" in refused.stderr
     assert "no answer" in refused.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [("churn=row.json", "serves no model 'churn'"), ("credit-default=none.json", "no rows in")],
+)
+def test_a_row_to_score_that_cannot_be_sent_is_a_usage_error(
+    project: Path, monkeypatch: pytest.MonkeyPatch, given: str, words: str
+) -> None:
+    served = {"credit-default": SERVED}
+    monkeypatch.setattr(
+        Stack, "_pulumi", lambda self, *arguments: json.dumps({**OUTPUTS, "models": served})
+    )
+    refused = ferry("status", "--score", given)
+    assert refused.exit_code == 2
+    assert words in refused.stderr

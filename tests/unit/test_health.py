@@ -10,6 +10,8 @@ import pytest
 from infra.outputs import ServedModel, ServedRelease
 from promotion import health
 
+ROW = {"credit-default": {"a": 1}}
+
 
 class Server(ThreadingHTTPServer):
     """Refuses the first `refusals` requests as an Ingress controller without a route does."""
@@ -56,14 +58,14 @@ def served(server: Server) -> dict[str, ServedModel]:
 
 
 def test_a_model_that_answers_is_well_and_is_asked_once(server: Server) -> None:
-    found = health.ask(served(server), {"a": 1}, patience=5)["credit-default"]
+    found = health.ask(served(server), ROW, patience=5)["credit-default"]
     assert found.well
     assert found.score == {"probability": 0.5}
     assert sorted(server.asked) == ["GET /v2/models/credit-default", "POST /predict"]
 
 
 def test_without_a_row_nothing_is_scored(server: Server) -> None:
-    found = health.ask(served(server))["credit-default"]
+    found = health.ask(served(server), {})["credit-default"]
     assert found.well
     assert "score" not in found.document()
     assert server.asked == ("GET /v2/models/credit-default",)
@@ -71,12 +73,12 @@ def test_without_a_row_nothing_is_scored(server: Server) -> None:
 
 def test_a_route_that_comes_late_is_waited_for(server: Server) -> None:
     server.refusals = 5
-    assert health.ask(served(server), {"a": 1}, patience=5)["credit-default"].well
+    assert health.ask(served(server), ROW, patience=5)["credit-default"].well
 
 
 def test_without_patience_silence_is_told_at_once_in_the_servers_words(server: Server) -> None:
     server.refusals = 2
-    found = health.ask(served(server), {"a": 1})["credit-default"]
+    found = health.ask(served(server), ROW)["credit-default"]
     assert not found.well
     assert found.document()["score"] == "503: no available server"
     assert len(server.asked) == 2
@@ -84,12 +86,12 @@ def test_without_patience_silence_is_told_at_once_in_the_servers_words(server: S
 
 def test_a_score_alone_that_is_missing_is_not_well(server: Server) -> None:
     server.refusals = 1  # the score is asked first
-    assert not health.ask(served(server), {"a": 1})["credit-default"].well
+    assert not health.ask(served(server), ROW)["credit-default"].well
 
 
 def test_nobody_at_the_address_is_an_answer_in_words(server: Server) -> None:
     models = served(server)
     server.server_close()
-    found = health.ask(models)["credit-default"]
+    found = health.ask(models, {})["credit-default"]
     assert isinstance(found.answers, str)
     assert found.answers.startswith("no answer: ")

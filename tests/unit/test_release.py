@@ -1,6 +1,7 @@
 """A release is one record: its bytes are canonical and its digest pins all of it."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -75,10 +76,20 @@ class Bucket:
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self.locks: dict[str, datetime] = {}
 
-    def put_object(self, *, Key: str, Body: bytes, IfNoneMatch: str) -> None:
-        assert IfNoneMatch == "*"
+    def put_object(
+        self,
+        *,
+        Key: str,
+        Body: bytes,
+        IfNoneMatch: str,
+        ObjectLockMode: str,
+        ObjectLockRetainUntilDate: datetime,
+    ) -> None:
+        assert (IfNoneMatch, ObjectLockMode) == ("*", "GOVERNANCE")
         self.objects[Key] = Body
+        self.locks[Key] = ObjectLockRetainUntilDate
 
     def Object(self, key: str) -> "Stored":
         return Stored(self.objects, key)
@@ -101,21 +112,31 @@ class Stored:
 
 def test_the_record_is_written_after_all_that_it_names() -> None:
     bucket = Bucket()
-    evidence.write(bucket, "evidence/m/1/", {"release.json": b"r", "a": b"a", "z": b"z"})
+    evidence.write(
+        bucket, "evidence/m/1/", {"release.json": b"r", "a": b"a", "z": b"z"}, lock_days=3
+    )
     assert list(bucket.objects)[-1] == "evidence/m/1/release.json"
     assert len(bucket.objects) == 3
+
+
+def test_every_file_is_locked_for_as_long_as_the_stack_says() -> None:
+    bucket = Bucket()
+    evidence.write(bucket, "evidence/m/1/", {"release.json": b"r", "a": b"a"}, lock_days=3)
+    lengths = {until - datetime.now(UTC) for until in bucket.locks.values()}
+    assert len(bucket.locks) == 2
+    assert all(timedelta(days=2, hours=23) < length <= timedelta(days=3) for length in lengths)
 
 
 def test_the_same_evidence_again_is_no_change() -> None:
     bucket = Bucket()
     for _ in range(2):
-        evidence.write(bucket, "evidence/m/1/", {"release.json": b"r"})
+        evidence.write(bucket, "evidence/m/1/", {"release.json": b"r"}, lock_days=3)
     assert bucket.objects == {"evidence/m/1/release.json": b"r"}
 
 
 def test_other_bytes_under_a_taken_name_are_refused() -> None:
     bucket = Bucket()
-    evidence.write(bucket, "evidence/m/1/", {"release.json": b"r"})
+    evidence.write(bucket, "evidence/m/1/", {"release.json": b"r"}, lock_days=3)
     with pytest.raises(Conflict, match="written once"):
-        evidence.write(bucket, "evidence/m/1/", {"release.json": b"other"})
+        evidence.write(bucket, "evidence/m/1/", {"release.json": b"other"}, lock_days=3)
     assert bucket.objects == {"evidence/m/1/release.json": b"r"}
