@@ -10,6 +10,7 @@ from components.labels import labels, selector
 from components.traffic import Gateway
 
 _PORT = 8080
+_GRPC_PORT = 8081
 # A start is dear (interpreter, model, self-test) and a request is not.
 _CPU_BURST = 4
 
@@ -54,6 +55,7 @@ class ModelService(pulumi.ComponentResource):
     """Moves to a new release without a failed request, or fails the update with the reason."""
 
     url: pulumi.Output[str]
+    grpc_url: pulumi.Output[str]
     rollout: pulumi.Output[str]
 
     def __init__(
@@ -94,11 +96,25 @@ class ModelService(pulumi.ComponentResource):
             name,
             namespace=args.namespace,
             callers=[args.gateway.namespace, args.monitoring],
+            ports=["http", "grpc"],
             egress=[args.features.egress] if args.features else [],
             opts=child,
         )
         self.url = pulumi.Output.from_input(f"http://{host}")
-        self.register_outputs({"url": self.url, "rollout": self.rollout})
+        # A host of its own: an Ingress speaks one protocol to the Service behind it.
+        grpc = f"{name}-grpc"
+        grpc_host = args.gateway.host(grpc)
+        traffic.ingress(
+            grpc,
+            namespace=args.namespace,
+            gateway=args.gateway,
+            host=grpc_host,
+            service=traffic.service(grpc, args.namespace, child, of=name, port_name="grpc"),
+            port_name="grpc",
+            opts=child,
+        )
+        self.grpc_url = pulumi.Output.from_input(f"grpc://{grpc_host}:80")
+        self.register_outputs({"url": self.url, "grpcUrl": self.grpc_url, "rollout": self.rollout})
 
     def _autoscaler(self, name: str, args: ModelServiceArgs) -> None:
         k8s.autoscaling.v2.HorizontalPodAutoscaler(
@@ -190,7 +206,10 @@ def _container(name: str, args: ModelServiceArgs) -> k8s.core.v1.ContainerArgsDi
         "name": "model",
         "image": args.image,
         "env": environment,
-        "ports": [{"name": "http", "container_port": _PORT}],
+        "ports": [
+            {"name": "http", "container_port": _PORT},
+            {"name": "grpc", "container_port": _GRPC_PORT},
+        ],
         "security_context": hardening.CONTAINER,
         "resources": hardening.resources(
             cpu=args.cpu,

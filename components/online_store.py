@@ -57,7 +57,9 @@ class OnlineStore(pulumi.ComponentResource):
         password = pulumi.Output.secret(login.result)
         service = traffic.service(name, args.namespace, child, port=_PORT, port_name=PORT)
         self._stateful_set(name, args, service.metadata["name"], password)
-        traffic.allow(name, namespace=args.namespace, callers=args.callers, port=PORT, opts=child)
+        traffic.allow(
+            name, namespace=args.namespace, callers=args.callers, ports=[PORT], opts=child
+        )
         self.connection = pulumi.Output.format(
             "{0}.{1}.svc:{2},password={3}",
             service.metadata["name"],

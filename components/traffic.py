@@ -21,22 +21,40 @@ class Gateway:
         return f"{name}.{self.domain}"
 
 
+# An Ingress has no field for the protocol behind it, and Traefik reads no appProtocol there.
+_GRPC = {"traefik.ingress.kubernetes.io/service.serversscheme": "h2c"}
+
+
 def service(
     name: str,
     namespace: pulumi.Input[str],
     opts: pulumi.ResourceOptions,
     *,
+    of: str | None = None,
     port: int = 80,
     port_name: str = "http",
 ) -> k8s.core.v1.Service:
-    """`port` of the name `name`, to the pods' port called `port_name`."""
+    """`port` of the name `name`, to the port `port_name` of the pods of `of` (itself `name`)."""
+    grpc = port_name == "grpc"
     return k8s.core.v1.Service(
         name,
-        metadata={"name": name, "namespace": namespace, "labels": labels(name)},
+        metadata={
+            "name": name,
+            "namespace": namespace,
+            "labels": labels(name),
+            "annotations": _GRPC if grpc else None,
+        },
         spec={
             "type": "ClusterIP",
-            "selector": selector(name),
-            "ports": [{"name": port_name, "port": port, "target_port": port_name}],
+            "selector": selector(of or name),
+            "ports": [
+                {
+                    "name": port_name,
+                    "port": port,
+                    "target_port": port_name,
+                    "app_protocol": "kubernetes.io/h2c" if grpc else None,
+                }
+            ],
         },
         opts=opts,
     )
@@ -49,12 +67,16 @@ def ingress(
     gateway: Gateway,
     host: str,
     service: k8s.core.v1.Service,
+    port_name: str = "http",
     opts: pulumi.ResourceOptions,
 ) -> k8s.networking.v1.Ingress:
     """All paths of `host`, to the Service."""
     return k8s.networking.v1.Ingress(
         name,
-        metadata={"namespace": namespace, "labels": labels(name)},
+        metadata={
+            "namespace": namespace,
+            "labels": labels(name),
+        },
         spec={
             "ingress_class_name": gateway.class_name,
             "rules": [
@@ -68,7 +90,7 @@ def ingress(
                                 "backend": {
                                     "service": {
                                         "name": service.metadata["name"],
-                                        "port": {"name": "http"},
+                                        "port": {"name": port_name},
                                     }
                                 },
                             }
@@ -102,11 +124,11 @@ def allow(
     *,
     namespace: pulumi.Input[str],
     callers: Sequence[pulumi.Input[str]] = (),
-    port: str = "http",
+    ports: Sequence[str] = ("http",),
     egress: Sequence[k8s.networking.v1.NetworkPolicyEgressRuleArgsDict] = (),
     opts: pulumi.ResourceOptions,
 ) -> None:
-    """Let the pods of the namespaces `callers` reach `port`, and open `egress`.
+    """Let the pods of the namespaces `callers` reach `ports`, and open `egress`.
 
     The namespace itself denies everything else and opens DNS.
     """
@@ -118,7 +140,10 @@ def allow(
             "policy_types": ["Ingress", "Egress"],
             # A rule without callers would let everybody in.
             "ingress": [
-                {"from_": [pods_of(caller) for caller in callers], "ports": [{"port": port}]}
+                {
+                    "from_": [pods_of(caller) for caller in callers],
+                    "ports": [{"port": port} for port in ports],
+                }
             ]
             if callers
             else [],

@@ -125,6 +125,7 @@ def _models(
         )
         served[name] = {
             "url": model.url,
+            "grpcUrl": model.grpc_url,
             "namespace": namespace,
             "rollout": model.rollout,
             "release": {"version": pin.version, "image": pin.image, "weights": pin.weights},

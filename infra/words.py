@@ -11,6 +11,9 @@ RESERVED = frozenset({"alertmanager", "grafana", "jobs", "mlflow", "prometheus",
 
 
 def _not_reserved(name: str) -> str:
+    if name.endswith("-grpc"):
+        text = "a name that does not end in -grpc: so ends the host of a model's gRPC"
+        raise PydanticCustomError("expected", text)
     if name in RESERVED:
         names = ", ".join(sorted(RESERVED))
         raise PydanticCustomError("expected", "a name other than {names}", {"names": names})

@@ -132,6 +132,23 @@ def test_the_ingress_gives_the_same_score_to_anybody(clone: Clone, up: str) -> N
     assert answer == clone.status()["models"][MODEL]["score"]
 
 
+def test_clients_of_each_protocol_get_the_same_score(clone: Clone, up: str) -> None:
+    at = f"{MODEL}.{STACK}.ferry.test"
+    printed = clone.run(
+        *("env", "PYTHONPATH=.", "app/.venv/bin/python", "tests/lab/clients.py"),
+        *(
+            f"http://{at}",
+            f"{MODEL}-grpc.{STACK}.ferry.test:80",
+            MODEL,
+            "app/data/lending-club/row.json",
+        ),
+    )
+    scores = json.loads(printed.splitlines()[-1])
+    wanted = clone.status()["models"][MODEL]["score"]["probability"]
+    assert len(scores) == 4
+    assert scores == pytest.approx(dict.fromkeys(scores, wanted), abs=1e-6)
+
+
 def test_the_pods_run_the_digest_of_the_pin(clone: Clone, up: str) -> None:
     images = clone.kubectl(
         "get", "pods", "-n", f"{STACK}-models", "-l", f"app.kubernetes.io/name={MODEL}",

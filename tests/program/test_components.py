@@ -182,7 +182,8 @@ def test_a_workload_is_reached_by_those_that_use_it(
         peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
         for peer in rule["from"]
     } == callers
-    assert rule["ports"] == [{"port": "redis" if workload == "online-store" else "http"}]
+    ports = {"online-store": ["redis"], "credit-default": ["http", "grpc"]}.get(workload, ["http"])
+    assert rule["ports"] == [{"port": port} for port in ports]
     assert bool(policy["egress"]) is (workload in ("mlflow", "credit-default"))
 
 
@@ -374,6 +375,31 @@ def test_the_url_is_the_models_name_under_the_domain(build: Build) -> None:
         "url": "http://credit.dev.ferry.test",
         "rollout": "credit",
     }
+
+
+def test_grpc_has_a_host_of_its_own_that_leads_to_the_same_pods(build: Build) -> None:
+    seen = serving(build)
+    service = seen.one("Service", "credit-grpc")
+    (port,) = service["spec"]["ports"]
+    assert (port["name"], port["targetPort"], port["appProtocol"]) == (
+        *("grpc", "grpc"),
+        "kubernetes.io/h2c",
+    )
+    assert service["metadata"]["annotations"] == {
+        "traefik.ingress.kubernetes.io/service.serversscheme": "h2c"
+    }
+    assert service["spec"]["selector"] == seen.one("Service", "credit")["spec"]["selector"]
+    ingress = seen.one("Ingress", "credit-grpc")
+    (rule,) = ingress["spec"]["rules"]
+    assert rule["host"] == "credit-grpc.dev.ferry.test"
+    (rest,) = seen.one("Ingress", "credit")["spec"]["rules"]
+    assert rest["http"]["paths"][0]["backend"]["service"]["port"] == {"name": "http"}
+    assert "annotations" not in seen.one("Service", "credit")["metadata"]
+
+
+def test_both_protocols_are_open_to_those_that_may_call(build: Build) -> None:
+    (rule,) = serving(build).one("NetworkPolicy", "credit")["spec"]["ingress"]
+    assert [each["port"] for each in rule["ports"]] == ["http", "grpc"]
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (3, 2)])

@@ -203,7 +203,7 @@ def test_53_a_production_model_has_two_replicas_and_an_autoscaler_that_finds_it(
 def test_54_every_service_selects_one_workload_and_a_port_that_it_has(platform: Platform) -> None:
     seen = platform("dev", PINNED)
     services = seen.of("Service")
-    assert len(services) == 5
+    assert len(services) == 6
     for service in services:
         spec = service["spec"]
         assert spec["type"] == "ClusterIP"
@@ -219,7 +219,8 @@ def test_54_every_service_selects_one_workload_and_a_port_that_it_has(platform: 
 def test_55_every_host_is_one_name_under_the_stacks_domain(platform: Platform) -> None:
     ingresses = platform("prod", PINNED).of("Ingress")
     assert {rule["host"] for each in ingresses for rule in each["spec"]["rules"]} == {
-        f"{name}.prod.ferry.test" for name in ("s3", "registry", "mlflow", "credit-default")
+        f"{name}.prod.ferry.test"
+        for name in ("s3", "registry", "mlflow", "credit-default", "credit-default-grpc")
     }
     assert {each["spec"]["ingressClassName"] for each in ingresses} == {"traefik"}
     assert all("annotations" not in each["metadata"] for each in ingresses)

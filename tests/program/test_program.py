@@ -113,6 +113,7 @@ def test_the_outputs_are_the_contract(platform: Platform) -> None:
         "models": {
             "credit-default": {
                 "url": "http://credit-default.dev.ferry.test",
+                "grpcUrl": "grpc://credit-default-grpc.dev.ferry.test:80",
                 "namespace": "dev-models",
                 "rollout": "credit-default",
                 "release": {"version": 7, "image": PIN["image"], "weights": PIN["weights"]},

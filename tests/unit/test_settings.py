@@ -166,6 +166,11 @@ def test_everything_wrong_is_said_at_once_in_the_order_of_the_file() -> None:
         ),
         (
             "      credit-default:\n        scaling",
+            "      credit-default-grpc:\n        scaling",
+            "expected a name that does not end in -grpc",
+        ),
+        (
+            "      credit-default:\n        scaling",
             "      Credit_Default:\n        scaling",
             "a letter first",
         ),
