@@ -17,7 +17,7 @@ FERRY := .venv/bin/ferry
 EXPORT := --project app --frozen --quiet --no-emit-project --no-header --no-annotate
 ENGINE_UP := pulumi up --stack $(STACK) --yes --skip-preview --suppress-outputs --non-interactive
 
-.PHONY: help up down purge env preview refresh destroy release status unit test check format lock bench
+.PHONY: help up down purge env preview refresh destroy release status unit test check format lock bench bench-serving
 
 help: ## List the commands
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 26
@@ -95,6 +95,13 @@ lock: ## Lock the dependencies again, and export what the images install
 
 bench: .venv app/.venv ## Measure what the README claims
 	@$(LAB) $(PYTHON) -m benchmarks $(STACK)
+
+bench-serving: .venv app/.venv ## Measure the server and the data checks beside their peers
+	@command -v wrk > /dev/null || $(PYTHON) -c 'from lab.toolchain import debian; debian(["wrk"])'
+	$(PYTHON) -m benchmarks.serving
+	$(PYTHON) -m benchmarks.serving_load
+	$(PYTHON) -m benchmarks.grpc_serving
+	$(APP) -m benchmarks.validation
 
 .venv: uv.lock pyproject.toml
 	@$(UV) sync --locked --compile-bytecode && touch $@

@@ -15,7 +15,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.serving import CACHE, NAME, body, model, out, running, servers, wrk
+from benchmarks.servers import CACHE, NAME, model, out
+from benchmarks.serving import body, running, servers, wrk
 
 VEGETA = "github.com/tsenart/vegeta/v12@v12.12.0"
 SECONDS = 8
