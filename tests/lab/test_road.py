@@ -278,7 +278,7 @@ def test_a_batch_job_scores_the_snapshot_with_the_pinned_release(clone: Clone, u
 
 def test_a_second_model_of_another_table_is_served_beside_the_first(clone: Clone, up: str) -> None:
     page = (HERE / "docs/second-model.md").read_text()
-    files = re.findall(r"`(app/\S+)`\n\n```\w+\n(.*?)```", page, re.DOTALL)
+    files = re.findall(r"`(app/\S+)`\n\n```(?:python|json)\n(.*?)```", page, re.DOTALL)
     assert len(files) == 2
     for name, text in files:
         (clone.folder / name).write_text(text)
