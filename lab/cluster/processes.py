@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -138,14 +139,21 @@ class Processes:
             time.sleep(_POLL)
 
     def listens(self, name: str, port: int) -> bool:
-        """Whether anything in the part's network namespace listens on a TCP port."""
-        wanted = f":{port:04X}"
+        """Whether the part itself listens on a TCP port; somebody else's socket doesn't count."""
+        wanted, process = f":{port:04X}", Path(f"/proc/{self.alive(name)}")
         try:
-            rows = Path(f"/proc/{self.alive(name)}/net/tcp").read_text().splitlines()
-            rows += Path(f"/proc/{self.alive(name)}/net/tcp6").read_text().splitlines()
-        except OSError:
+            rows = [
+                row.split()
+                for table in ("tcp", "tcp6")
+                for row in (process / "net" / table).read_text().splitlines()[1:]
+            ]
+            own = set(_open_files(process))
+        except OSError:  # it has ended
             return False
-        return any(row.split()[1].endswith(wanted) and row.split()[3] == "0A" for row in rows)
+        return any(
+            row[1].endswith(wanted) and row[3] == "0A" and f"socket:[{row[9]}]" in own
+            for row in rows
+        )
 
     def explain(self, name: str) -> str:
         """The end of the part's log, and what to do where the log says why."""
@@ -181,6 +189,12 @@ class Processes:
             return parse_record(self._record(name).read_text())
         except FileNotFoundError:
             return None
+
+
+def _open_files(process: Path) -> Iterator[str]:
+    for handle in (process / "fd").iterdir():
+        with suppress(FileNotFoundError):  # closed while we looked
+            yield os.readlink(handle)
 
 
 def end(running: Iterable[Identity], seconds: float) -> None:

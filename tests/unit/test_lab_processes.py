@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -191,3 +192,9 @@ def test_listening_sockets_are_seen_from_outside(parts: Processes) -> None:
     assert parts.listens("server", port)
     assert not parts.listens("server", 1)
     assert not parts.listens("absent", port)
+
+
+def test_somebody_elses_socket_is_not_the_parts(parts: Processes) -> None:
+    parts.start(_sleeper())
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        assert not parts.listens("sleeper", other.getsockname()[1])
