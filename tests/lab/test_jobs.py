@@ -99,7 +99,7 @@ class Platform:
         """What the pods of a Job printed, container by container as far as they ran."""
         chosen = ("--namespace", JOBS, "--selector", f"job-name={job}")
         told = subprocess.run(
-            ["kubectl", "logs", *chosen, "--all-containers", "--tail=-1"],
+            ["kubectl", "logs", *chosen, "--all-containers", "--ignore-errors", "--tail=-1"],
             env=self._environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         return told.stdout
