@@ -22,6 +22,7 @@ _MANIFESTS = (
 )
 _SECONDS = 10
 _LINES_SHOWN = 10
+_WORK = "image-"
 
 
 def ensure(mirror: str, say: Callable[[str], None]) -> None:
@@ -32,6 +33,8 @@ def ensure(mirror: str, say: Callable[[str], None]) -> None:
     if not missing(mirror):
         return
     with alone(paths.cache() / "images.lock", say):
+        for left in paths.cache().glob(f"{_WORK}*"):
+            shutil.rmtree(left)  # of a build that was killed
         for image in missing(mirror):
             began = time.monotonic()
             say(f"  building {image.name}")
@@ -68,7 +71,7 @@ def _build(image: Image, mirror: str) -> None:
     if image.tool:
         toolchain.ensure([image.tool])
     # Storage of its own, without mounts: when this is killed, a plain folder is left.
-    with tempfile.TemporaryDirectory(dir=paths.cache(), prefix="image-") as work:
+    with tempfile.TemporaryDirectory(dir=paths.cache(), prefix=_WORK) as work:
         folder = Path(work)
         context = folder / "context"
         context.mkdir()

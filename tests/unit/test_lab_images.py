@@ -159,3 +159,14 @@ def test_the_images_of_the_platforms_components_are_in_the_mirror() -> None:
 def test_an_image_tagged_by_a_version_of_debians_refuses_another_version() -> None:
     (redis,) = (image for image in catalog.images() if image.recipe == "redis")
     assert f"v={redis.tag} " in redis.dockerfile.read_text()
+
+
+def test_what_a_killed_build_left_goes_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FERRY_CACHE", str(tmp_path))
+    (tmp_path / "image-killed" / "storage").mkdir(parents=True)
+    monkeypatch.setattr(build, "missing", lambda mirror: catalog.images()[:1])
+    monkeypatch.setattr(build, "_build", lambda image, mirror: None)
+    build.ensure("mirror:5000", lambda text: None)
+    assert list(tmp_path.glob("image-*")) == []
