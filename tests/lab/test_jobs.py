@@ -29,10 +29,16 @@ _NOT_OURS = (".venv", ".*_cache", "__pycache__")
 _PATIENCE = 600  # seconds for one Job
 # Says one line to the online store as the jobs find it, and prints the answer.
 _SAY = """
-import os, socket, sys
+import os, socket, sys, time
 address, password = os.environ["ONLINE_STORE"].split(",password=")
 host, port = address.split(":")
-with socket.create_connection((host, int(port)), 10) as line:
+for _ in range(60):  # a pod is ready a little before its Service leads to it
+    try:
+        line = socket.create_connection((host, int(port)), 10)
+        break
+    except OSError:
+        time.sleep(0.5)
+with line:
     for words in ([f"AUTH {password}"] if sys.argv[1] == "known" else []) + [sys.argv[2]]:
         line.sendall(words.encode() + b"\\r\\n")
         answer = line.recv(4096).decode()
