@@ -1,10 +1,11 @@
 """A bucket, an MLflow store and a model trained on the repository's 400 loans, all in tmp."""
 
+import shutil
 import subprocess
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import hypothesis
@@ -18,6 +19,9 @@ from app import definition, snapshots, train
 from app.serving import edge, model, web
 from app.serving.metrics import Metrics
 from app.serving.service import Service
+
+if TYPE_CHECKING:
+    from grpc_harness import Running
 
 # Time limits would only measure how busy the machine is.
 hypothesis.settings.register_profile(
@@ -60,6 +64,14 @@ def trained(loans: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Tr
     folder = tmp_path_factory.mktemp("model")
     _, evidence = train.build(MODEL, loans, SHA256, folder)
     return Trained(folder=folder, evidence=evidence)
+
+
+@pytest.fixture
+def folder(trained: Trained, tmp_path: Path) -> Path:
+    """A copy of the model's files, to be damaged."""
+    copied = tmp_path / "model"
+    shutil.copytree(trained.folder, copied)
+    return copied
 
 
 @pytest.fixture(scope="session")
@@ -120,3 +132,19 @@ def sample(service: Service, name: str, **labels: str) -> float | None:
     """The value of one of the service's own series."""
     common = {"model": service.name, "version": service.version}
     return service.metrics.registry.get_sample_value(name, {**common, **labels})
+
+
+@pytest.fixture
+def rows(trained: Trained) -> list[dict[str, Any]]:
+    """The rows of the model's self-test."""
+    return msgspec.json.decode((trained.folder / "golden.json").read_bytes())["rows"]
+
+
+@pytest.fixture
+def running(service: Service) -> Generator["Running"]:
+    """A gRPC server of the service, with a client's channel."""
+    import grpc_harness  # which imports this module
+
+    found = grpc_harness.Running(service)
+    yield found
+    found.close()

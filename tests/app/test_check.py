@@ -19,15 +19,6 @@ from app import weights
 from app.serving import check
 
 
-@pytest.fixture
-def folder(trained: Trained, tmp_path: Path) -> Path:
-    copied = tmp_path / "model"
-    copied.mkdir()
-    for path in trained.folder.iterdir():
-        (copied / path.name).write_bytes(path.read_bytes())
-    return copied
-
-
 def test_the_trained_model_passes(
     folder: Path, trained: Trained, capsys: pytest.CaptureFixture[str]
 ) -> None:

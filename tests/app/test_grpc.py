@@ -1,12 +1,11 @@
 """gRPC: REST's answers and REST's refusals, to a real client over a real connection."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
-from conftest import MODEL, SCHEMA, Trained, sample
+from conftest import MODEL, SCHEMA, sample
 from grpc_harness import Code, Message, Request, Running, details, raw, refusal, status, typed
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,18 +20,6 @@ MALFORMED = {
     Code.RESOURCE_EXHAUSTED,
     Code.UNIMPLEMENTED,
 }
-
-
-@pytest.fixture
-def running(service: Service) -> Generator[Running]:
-    found = Running(service)
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def rows(trained: Trained) -> list[dict[str, Any]]:
-    return msgspec.json.decode((trained.folder / "golden.json").read_bytes())["rows"]
 
 
 def test_it_gives_the_scores_of_rest(running: Running, rows: list[dict[str, Any]]) -> None:

@@ -3,32 +3,17 @@
 import socket
 import threading
 import time
-from collections.abc import Generator
 from typing import Any
 
 import grpc
-import msgspec
 import pytest
-from conftest import Trained, sample
+from conftest import sample
 from grpc_harness import BOUNDS, Code, Message, Running, details, refusal, status, typed
 
 from app.serving import grpc_infer, grpc_wire, protos
-from app.serving.service import Service
 
 DATA, HEADERS, RESET, GOAWAY = 0, 1, 3, 7
 INFER = f"/{grpc_infer.SERVICE}/ModelInfer"
-
-
-@pytest.fixture
-def running(service: Service) -> Generator[Running]:
-    found = Running(service)
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def rows(trained: Trained) -> list[dict[str, Any]]:
-    return msgspec.json.decode((trained.folder / "golden.json").read_bytes())["rows"]
 
 
 class Wire:

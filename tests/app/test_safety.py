@@ -185,15 +185,6 @@ SUFFIXES = ("pkl", "joblib", "npy", "npz", "h5", "keras", "pt", "skops", "zip", 
 
 
 @pytest.fixture
-def folder(trained: Trained, tmp_path: Path) -> Path:
-    copied = tmp_path / "model"
-    copied.mkdir()
-    for path in trained.folder.iterdir():
-        (copied / path.name).write_bytes(path.read_bytes())
-    return copied
-
-
-@pytest.fixture
 def marker(tmp_path: Path) -> Path:
     return tmp_path / "executed"
 

@@ -12,15 +12,6 @@ from app import console, signing, weights
 
 
 @pytest.fixture
-def folder(trained: Trained, tmp_path: Path) -> Path:
-    copied = tmp_path / "model"
-    copied.mkdir()
-    for path in trained.folder.iterdir():
-        (copied / path.name).write_bytes(path.read_bytes())
-    return copied
-
-
-@pytest.fixture
 def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The public key of the signer."""
     monkeypatch.setenv("FERRY_STATE", str(tmp_path / "state"))

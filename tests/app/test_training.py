@@ -141,26 +141,17 @@ def _rewrite(folder: Path, name: str, **changes: object) -> str:
     return weights.digest(folder)
 
 
-@pytest.fixture
-def copied(trained: Trained, tmp_path: Path) -> Path:
-    folder = tmp_path / "copy"
-    folder.mkdir()
-    for path in trained.folder.iterdir():
-        (folder / path.name).write_bytes(path.read_bytes())
-    return folder
-
-
-def test_a_changed_byte_is_refused(copied: Path, trained: Trained) -> None:
-    with (copied / "model.onnx").open("ab") as file:
+def test_a_changed_byte_is_refused(folder: Path, trained: Trained) -> None:
+    with (folder / "model.onnx").open("ab") as file:
         file.write(b"\0")
     with pytest.raises(served.Unfit, match=f"release says {trained.weights}"):
-        served.load(copied, trained.weights)
+        served.load(folder, trained.weights)
 
 
-def test_a_file_too_many_is_refused(copied: Path, trained: Trained) -> None:
-    (copied / "extra").touch()
+def test_a_file_too_many_is_refused(folder: Path, trained: Trained) -> None:
+    (folder / "extra").touch()
     with pytest.raises(served.Unfit, match="digest"):
-        served.load(copied, trained.weights)
+        served.load(folder, trained.weights)
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
@@ -171,34 +162,34 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "damaged", [{}, {"features": [{"type": "word"}], "target": {}}, {"features": 1, "target": {}}]
 )
-def test_a_schema_that_cannot_be_read_is_refused(copied: Path, damaged: dict[str, object]) -> None:
-    digest = _rewrite(copied, "model.json", schema=damaged)
+def test_a_schema_that_cannot_be_read_is_refused(folder: Path, damaged: dict[str, object]) -> None:
+    digest = _rewrite(folder, "model.json", schema=damaged)
     with pytest.raises(served.Unfit, match="metadata cannot be read"):
-        served.load(copied, digest)
+        served.load(folder, digest)
 
 
-def test_a_failed_self_test_is_refused(copied: Path) -> None:
-    golden = json.loads((copied / "golden.json").read_text())
+def test_a_failed_self_test_is_refused(folder: Path) -> None:
+    golden = json.loads((folder / "golden.json").read_text())
     shifted = [golden["probabilities"][0] + 1e-4, *golden["probabilities"][1:]]
-    digest = _rewrite(copied, "golden.json", probabilities=shifted)
+    digest = _rewrite(folder, "golden.json", probabilities=shifted)
     with pytest.raises(served.Unfit, match=r"self-test differs by 0\.0001"):
-        served.load(copied, digest)
+        served.load(folder, digest)
 
 
 @pytest.mark.parametrize("changes", [{"rows": []}, {"probabilities": []}])
-def test_a_self_test_without_rows_is_refused(copied: Path, changes: dict[str, object]) -> None:
-    digest = _rewrite(copied, "golden.json", **changes)
+def test_a_self_test_without_rows_is_refused(folder: Path, changes: dict[str, object]) -> None:
+    digest = _rewrite(folder, "golden.json", **changes)
     with pytest.raises(served.Unfit, match="at least one row"):
-        served.load(copied, digest)
+        served.load(folder, digest)
 
 
-def test_a_file_that_is_no_graph_is_refused(copied: Path) -> None:
-    (copied / "model.onnx").write_bytes(b"\x80\x04cos\nsystem\n.")
+def test_a_file_that_is_no_graph_is_refused(folder: Path) -> None:
+    (folder / "model.onnx").write_bytes(b"\x80\x04cos\nsystem\n.")
     with pytest.raises(served.Unfit, match="onnxruntime cannot load it"):
-        served.load(copied, weights.digest(copied))
+        served.load(folder, weights.digest(folder))
 
 
-def test_metadata_that_is_not_readable_is_refused(copied: Path) -> None:
-    (copied / "model.json").write_text("{}")
+def test_metadata_that_is_not_readable_is_refused(folder: Path) -> None:
+    (folder / "model.json").write_text("{}")
     with pytest.raises(served.Unfit, match="metadata cannot be read"):
-        served.load(copied, weights.digest(copied))
+        served.load(folder, weights.digest(folder))
