@@ -110,9 +110,7 @@ def main(
     model: definition.Name,
     run: Annotated[str, typer.Option(help="MLflow run of the release.")],
     expected: Annotated[str, typer.Option("--weights", help="Digest of the release's files.")],
-    snapshot: Annotated[
-        Path | None, typer.Option(help="File with the snapshot's reference; else the newest day's.")
-    ] = None,
+    snapshot: snapshots.File = None,
     as_json: console.AsJson = False,
 ) -> None:
     """Score every row of a snapshot into reports/batch/<model>/<run>/<day>.parquet."""

@@ -1,7 +1,9 @@
 """The stack's bucket: every write is a version, and what is created under lock is written once."""
 
 import datetime
+import json
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -32,6 +34,11 @@ class Bucket:
     def put(self, key: str, content: bytes, content_type: str) -> str:
         """Write a new version of `key` and return its version id."""
         return self._put(key, content, content_type)
+
+    def put_json(self, key: str, document: Mapping[str, Any]) -> str:
+        """As `put`, for a document that people read too."""
+        content = (json.dumps(document, indent=2) + "\n").encode()
+        return self.put(key, content, "application/json")
 
     def create(self, key: str, content: bytes, content_type: str) -> tuple[str, bytes]:
         """Write `key` once, under object lock, unless it is there already.

@@ -163,9 +163,7 @@ def _resamples(labels: bytes) -> tuple[npt.NDArray[np.int64], ...]:
 def main(
     model: definition.Name,
     folder: Annotated[Path, typer.Option(help="Folder with the model's files.")],
-    snapshot: Annotated[
-        Path | None, typer.Option(help="File with the snapshot's reference; else the newest day's.")
-    ] = None,
+    snapshot: snapshots.File = None,
     as_json: console.AsJson = False,
 ) -> None:
     """Score the held-out rows of a snapshot with a model's own files and print the metrics."""

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Generator, Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pandas as pd
 import redis
@@ -33,18 +33,17 @@ _SOURCE = "snapshot"
 _BATCH = 5000
 
 
-def training_frame(bucket: Bucket, model: Definition, snapshot: snapshots.Snapshot) -> pd.DataFrame:
-    """The snapshot's rows, each with its features as they were known on the day it arrived.
+def training_frame(model: Definition, table: pd.DataFrame) -> pd.DataFrame:
+    """A snapshot's rows, each with its features as they were known on the day it arrived.
 
-    Columns, types and order are those of `snapshots.read`. Nothing is declared to the shared
+    Columns, types and order are the table's. Nothing is declared to the shared
     registry. Raises `console.Refused` when a row would be lost, as when key and day come twice.
     """
-    table = snapshots.read(bucket, snapshot)
     found = as_of(model, table, table.drop(columns=list(model.schema.names)))
     if len(found) != len(table):
         raise console.Refused(
-            f"{len(table)} rows of {snapshot.key} give {len(found)} training rows: some have the "
-            f"same {model.dataset.key} and {model.dataset.time}; run `python -m app.validate`"
+            f"{len(table)} rows of {model.dataset.name} give {len(found)} training rows: some have "
+            f"the same {model.dataset.key} and {model.dataset.time}; run `python -m app.validate`"
         )
     return found[list(table.columns)].astype(table.dtypes)
 
@@ -223,9 +222,7 @@ def _batches(keys: Iterable[bytes]) -> Iterable[list[bytes]]:
 
 def main(
     model: definition.Name,
-    snapshot: Annotated[
-        Path | None, typer.Option(help="File with the snapshot's reference; else the newest day's.")
-    ] = None,
+    snapshot: snapshots.File = None,
     as_json: console.AsJson = False,
 ) -> None:
     """Declare a model's features and fill the online store at ONLINE_STORE from a snapshot."""

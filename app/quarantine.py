@@ -1,7 +1,5 @@
 """Quarantine: what is kept of a snapshot that failed, and the signal that its schema changed."""
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -33,7 +31,7 @@ def put(
     """Keep the snapshot's bytes and the reasons aside; give the key of the reasons."""
     place = f"quarantine/{dataset.name}/{snapshot.day}/{snapshot.sha256[:12]}"
     bucket.put(f"{place}.parquet", content, "application/vnd.apache.parquet")
-    write(bucket, f"{place}.json", verdict)
+    bucket.put_json(f"{place}.json", verdict)
     return f"{place}.json"
 
 
@@ -47,13 +45,8 @@ def signal(bucket: Bucket, dataset: Dataset, snapshot: Snapshot, changed: list[s
         "changes": changed,
         "snapshot": snapshot.reference,
     }
-    write(bucket, key, document)
+    bucket.put_json(key, document)
     return key
-
-
-def write(bucket: Bucket, key: str, document: Mapping[str, Any]) -> None:
-    """Put the document as JSON."""
-    bucket.put(key, (json.dumps(document, indent=2) + "\n").encode(), "application/json")
 
 
 def _kind(column: pd.Series) -> str:

@@ -6,11 +6,12 @@ import json
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import typer
 
 from app import console, verdict
 from app.bucket import UNAVAILABLE, Bucket
@@ -20,6 +21,7 @@ from app.definition import Definition
 __all__ = [
     "UNAVAILABLE",
     "Bucket",
+    "File",
     "Snapshot",
     "chosen",
     "content_of",
@@ -29,6 +31,11 @@ __all__ = [
     "read",
     "write",
 ]
+
+File = Annotated[
+    Path | None, typer.Option(help="File with the snapshot's reference; else the newest day's.")
+]
+"""The option by which a command is told which snapshot."""
 
 _PARQUET = "application/vnd.apache.parquet"
 _DAY = len("2016-03-31")
@@ -103,7 +110,7 @@ def write(
         "parent": Snapshot.parse(parent).reference if parent else None,
         "replaces": Snapshot.parse(before).reference if before else None,
     }
-    bucket.put(manifest_key, (json.dumps(manifest, indent=2) + "\n").encode(), "application/json")
+    bucket.put_json(manifest_key, manifest)
     return manifest, True
 
 

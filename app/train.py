@@ -3,7 +3,7 @@
 import os
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import mlflow
 import msgspec
@@ -86,19 +86,15 @@ def _golden_rows(dataset: Dataset, table: pd.DataFrame) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _joined(
-    bucket: snapshots.Bucket, model: Definition, snapshot: snapshots.Snapshot
-) -> pd.DataFrame:
+def _joined(model: Definition, table: pd.DataFrame) -> pd.DataFrame:
     from app import features  # Feast takes seconds, in vain where a table is refused
 
-    return features.training_frame(bucket, model, snapshot)
+    return features.training_frame(model, table)
 
 
 def main(
     model: definition.Name,
-    snapshot: Annotated[
-        Path | None, typer.Option(help="File with the snapshot's reference; else the newest day's.")
-    ] = None,
+    snapshot: snapshots.File = None,
     as_json: console.AsJson = False,
 ) -> None:
     """Train on a snapshot and log everything that a release needs to MLflow."""
@@ -110,7 +106,7 @@ def main(
         table = snapshots.read(bucket, reference)
         soundness.check_table(chosen, table)
         console.progress.print("joining each row with its features as of its day")
-        table = _joined(bucket, chosen, reference)
+        table = _joined(chosen, table)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             graph, built = build(chosen, table, reference.sha256, folder)

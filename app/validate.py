@@ -20,9 +20,6 @@ app = typer.Typer(add_completion=False)
 suite_commands = typer.Typer(help="The suites, as they stand in app/expectations/suites.")
 app.add_typer(suite_commands, name="suites")
 
-SnapshotFile = Annotated[
-    Path | None, typer.Option(help="File with the snapshot's reference; else the newest day's.")
-]
 _LISTED = 8
 
 
@@ -53,7 +50,7 @@ def validate(
         said["signal"] = quarantine.signal(bucket, dataset, snapshot, said["changes"])
     if not said["success"]:
         said["quarantine"] = quarantine.put(bucket, dataset, snapshot, content, dict(said))
-    quarantine.write(bucket, verdict.key(snapshot.key, snapshot.sha256), said)
+    bucket.put_json(verdict.key(snapshot.key, snapshot.sha256), said)
     return said
 
 
@@ -128,7 +125,7 @@ def _publish(
     for path, content in pages.items():
         kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
         bucket.put(f"{place}/{path}", content, kind)
-    quarantine.write(bucket, f"{place}/result.json", result)
+    bucket.put_json(f"{place}/result.json", result)
     return f"{place}/index.html"
 
 
@@ -182,7 +179,7 @@ def main(
     model: Annotated[
         str | None, typer.Option(help="The model, as its file in app/models names it.")
     ] = None,
-    snapshot: SnapshotFile = None,
+    snapshot: snapshots.File = None,
     as_json: console.AsJson = False,
 ) -> None:
     """Validate a snapshot, publish the data docs, and set it aside when it fails (exit 3)."""
@@ -219,7 +216,7 @@ def show(model: definition.Name, as_json: console.AsJson = False) -> None:
 
 @suite_commands.command()
 def run(
-    model: definition.Name, snapshot: SnapshotFile = None, as_json: console.AsJson = False
+    model: definition.Name, snapshot: snapshots.File = None, as_json: console.AsJson = False
 ) -> None:
     """The same as `python -m app.validate --model MODEL`."""
     _run(model, snapshot, as_json)

@@ -134,7 +134,7 @@ class Connection(HttpToolsProtocol):
             # An answer is being written, and another in the middle of it would be none.
             self.transport.abort()
             return
-        request_id = edge.new_id()
+        request_id = edge.request_id_of()
         self._edge.service.metrics.error(error.code)
         logs.later("refused", id=request_id, status=error.status, code=error.code)
         content = edge.rejection(request_id, error)

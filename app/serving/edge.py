@@ -95,7 +95,7 @@ class App:
         route = "none"
         headers = [(b"content-type", JSON)]
         given, *declared = _read(scope["headers"])
-        request_id = given.decode() if _REQUEST_ID.fullmatch(given) else next(_ids)
+        request_id = request_id_of(given)
         try:
             if whole:
                 page = self._tell(scope["path"])(self.service)
@@ -228,9 +228,9 @@ def rejection(request_id: str, error: Rejected) -> bytes:
     return _encode(body)
 
 
-def new_id() -> str:
-    """An id for a request that brought none."""
-    return next(_ids)
+def request_id_of(given: bytes = b"") -> str:
+    """The id that a request brought, where it may be one, or else a new one."""
+    return given.decode() if _REQUEST_ID.fullmatch(given) else next(_ids)
 
 
 def _read(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, bytes, bytes, bytes]:

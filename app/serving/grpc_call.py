@@ -1,15 +1,13 @@
 """A gRPC call as an ASGI application: read within the bounds, answered, ended with a status."""
 
 import asyncio
-import os
-import re
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.serving import grpc_wire, logs
+from app.serving import edge, grpc_wire, logs
 from app.serving.grpc_answer import Answer, Send, no_grpc
 from app.serving.grpc_wire import Code
 from app.serving.service import Rejected, Service
@@ -20,8 +18,6 @@ Read = Callable[[float], Awaitable[bytes | None]]
 """Waits some seconds for the client's next message: None when there is no more, TimeoutError when
 none came, ConnectionError when the client has gone."""
 Write = Callable[[bytes], Awaitable[None]]
-
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +75,7 @@ class Calls:
         ):
             await no_grpc(send)
             return
-        given = headers.get(b"x-request-id", b"")
-        request_id = given if _REQUEST_ID.fullmatch(given) else os.urandom(8).hex().encode()
+        request_id = edge.request_id_of(headers.get(b"x-request-id", b"")).encode()
         call = Answer(send, request_id, headers.get(b"content-type", b""))
         try:
             await self._dispatch(scope["path"], headers, receive, call)

@@ -143,7 +143,7 @@ def asked(table: pd.DataFrame, days: Sequence[int]) -> pd.DataFrame:
 
 
 def test_the_training_frame_is_the_snapshot(bucket: snapshots.Bucket, loans: pd.DataFrame) -> None:
-    frame = features.training_frame(bucket, MODEL, snapshot_of(bucket, loans))
+    frame = features.training_frame(MODEL, snapshots.read(bucket, snapshot_of(bucket, loans)))
     pd.testing.assert_frame_equal(frame, loans)
 
 
@@ -175,7 +175,7 @@ def test_a_loan_that_changed_later_is_trained_on_as_it_was(
     later = loans.head(50).assign(arrived=DAY.isoformat(), int_rate=99.0)
     table = pd.concat([loans, later], ignore_index=True)
     table = table.sort_values([DATASET.key, DATASET.time], ignore_index=True)
-    frame = features.training_frame(bucket, MODEL, snapshot_of(bucket, table))
+    frame = features.training_frame(MODEL, snapshots.read(bucket, snapshot_of(bucket, table)))
     pd.testing.assert_frame_equal(frame, table)
 
 
@@ -184,7 +184,7 @@ def test_two_rows_of_one_loan_on_one_day_are_refused(
 ) -> None:
     twice = pd.concat([loans, loans.head(1)], ignore_index=True)
     with pytest.raises(console.Refused, match=r"401 rows of .* give 400 training rows"):
-        features.training_frame(bucket, MODEL, snapshot_of(bucket, twice))
+        features.training_frame(MODEL, snapshots.read(bucket, snapshot_of(bucket, twice)))
 
 
 def test_the_online_row_is_the_training_row_and_what_feast_reads(
@@ -194,7 +194,7 @@ def test_the_online_row_is_the_training_row_and_what_feast_reads(
     done = features.materialise(MODEL, loans, snapshot, server.connection)
     assert done == {"rows": 400, "online": 400, "removed": 0}
     ids = loans[DATASET.key].tolist()
-    frame = features.training_frame(bucket, MODEL, snapshot)
+    frame = features.training_frame(MODEL, snapshots.read(bucket, snapshot))
     found = rows(server.connection, ids)
     assert found == frame[NAMES].to_dict("records")
     assert (SCHEMA.from_rows(found) == SCHEMA.from_columns(DATASET.columns(frame))).all()
