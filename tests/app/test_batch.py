@@ -19,6 +19,8 @@ from typer.testing import CliRunner
 from app import batch, console, snapshots, verdict
 from app.serving import model as served
 
+pytestmark = pytest.mark.slow
+
 DATASET = MODEL.dataset
 
 

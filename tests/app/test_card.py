@@ -15,6 +15,8 @@ from app import card, champion, evidence
 from app.definition import Grouping
 from app.serving import model as served
 
+pytestmark = pytest.mark.slow
+
 SOURCE = {"key": "data/x.parquet", "versionId": "1", "sha256": "0", "commit": "c", "dirty": False}
 HOSTILE = "<script>alert(1)</script>|`[x](javascript:alert(1))![y](http://example.org/z.png)&lt;"
 

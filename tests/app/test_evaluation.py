@@ -36,6 +36,7 @@ def _made(
     return made, Grouping(name="split", of=lambda _: pd.Series(words))
 
 
+@pytest.mark.slow
 def test_the_same_model_and_snapshot_give_the_same_evidence(
     loans: pd.DataFrame, loaded: served.Model, trained: Trained
 ) -> None:
@@ -90,6 +91,7 @@ DECISIONS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(DECISIONS)
 def test_differences_between_groups_are_fairlearns(
@@ -230,6 +232,7 @@ def test_shapley_values_add_up_to_the_scores(loaded: served.Model, scored: evalu
     assert list(ranking.values()) == sorted(ranking.values(), reverse=True)
 
 
+@pytest.mark.slow
 def test_metrics_json_holds_the_figures_that_a_gate_needs(
     loans: pd.DataFrame, loaded: served.Model, trained: Trained
 ) -> None:

@@ -3,10 +3,13 @@
 import json
 from typing import Any
 
+import pytest
 from conftest import ERROR_FIELDS, INFER, SCHEMA
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
+
+pytestmark = pytest.mark.slow
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 JSON = st.recursive(

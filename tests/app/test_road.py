@@ -39,6 +39,8 @@ from app import (
 )
 from app.serving import model as served
 
+pytestmark = pytest.mark.slow
+
 NAME = MODEL.name
 SOURCE = {"key": "data/x.parquet", "versionId": "1", "sha256": "0", "commit": "c", "dirty": False}
 

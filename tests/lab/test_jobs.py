@@ -1,159 +1,28 @@
 """The road's jobs in a real cluster: made from their CronJobs, they do what its commands do."""
 
-import json
-import os
 import re
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
-import boto3
 import pytest
 import requests
 
-from lab import cluster, enginelocks, environment, paths
-from lab.cluster.progress import Progress
+from tests.lab import jobs_platform
+from tests.lab.jobs_platform import JOBS, MODEL, STACK, Manifest, Platform
 
 pytestmark = pytest.mark.lab
 
-ROOT = Path(__file__).parents[2]
-STACK = "jobs"
-MODEL = "credit-default"
-JOBS, PLATFORM = f"{STACK}-jobs", f"{STACK}-platform"
-# All loans had arrived by then.
-DAY = "2016-03-31"
-_NOT_OURS = (".venv", ".*_cache", "__pycache__")
-_PATIENCE = 600  # seconds for one Job
-# Says one line to the online store as the jobs find it, and prints the answer.
-_SAY = """
-import os, socket, sys, time
-address, password = os.environ["ONLINE_STORE"].split(",password=")
-host, port = address.split(":")
-for _ in range(60):  # a pod is ready a little before its Service leads to it
-    try:
-        line = socket.create_connection((host, int(port)), 10)
-        break
-    except OSError:
-        time.sleep(0.5)
-with line:
-    for words in ([f"AUTH {password}"] if sys.argv[1] == "known" else []) + [sys.argv[2]]:
-        line.sendall(words.encode() + b"\\r\\n")
-        answer = line.recv(4096).decode()
-print(answer)
-"""
-
-Manifest = dict[str, Any]
-
-
-class Platform:
-    """A stack of its own on a lab of its own, and the commands that look into it."""
-
-    def __init__(self, folder: Path, variables: dict[str, str]) -> None:
-        self._folder = folder
-        self._environment = variables
-
-    def run(self, *command: str, given: str | None = None) -> str:
-        done = subprocess.run(
-            command, cwd=self._folder, env=self._environment, input=given,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
-
-    def pulumi(self, *command: str) -> str:
-        return self.run("pulumi", *command, "--stack", STACK, "--non-interactive")
-
-    def output(self, name: str) -> Any:  # noqa: ANN401 - whatever the program exports
-        return json.loads(self.pulumi("stack", "output", name, "--show-secrets", "--json"))
-
-    def bucket(self) -> Any:  # noqa: ANN401 - boto3 has no types of its own
-        at, keys = self.output("bucket"), self.output("credentials")["objectStore"]
-        store = boto3.resource(
-            "s3",
-            endpoint_url=at["endpoint"],
-            region_name=at["region"],
-            aws_access_key_id=keys["accessKey"],
-            aws_secret_access_key=keys["secretKey"],
-        )
-        return store.Bucket(at["name"])
-
-    def template(self, job: str, name: str) -> Manifest:
-        """The Job that `kubectl create job NAME --from=cronjob/…` would make."""
-        made = self.run(
-            *("kubectl", "create", "job", name, "--namespace", JOBS, "--output", "json"),
-            *("--dry-run=client", f"--from=cronjob/{MODEL}-{job}"),
-        )
-        return json.loads(made)
-
-    def finish(self, job: Manifest) -> str:
-        """Creates the Job and waits until it is Complete or Failed: the condition's type."""
-        self.run("kubectl", "create", "--filename", "-", given=json.dumps(job))
-        name = job["metadata"]["name"]
-        until = time.monotonic() + _PATIENCE
-        while time.monotonic() < until:
-            shown = self.run("kubectl", "get", "job", name, "--namespace", JOBS, "-o", "json")
-            for condition in json.loads(shown)["status"].get("conditions", []):
-                if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":
-                    return condition["type"]
-            time.sleep(1)
-        raise AssertionError(f"{name} did not end:\n{self.told(name)}")
-
-    def told(self, job: str) -> str:
-        """What the pods of a Job printed, container by container as far as they ran."""
-        chosen = ("--namespace", JOBS, "--selector", f"job-name={job}")
-        told = subprocess.run(
-            ["kubectl", "logs", *chosen, "--all-containers", "--ignore-errors", "--tail=-1"],
-            env=self._environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        return told.stdout
-
-    def say(self, name: str, words: str, *, known: bool = True) -> str:
-        """What the online store answers to a pod of a job."""
-        job = self.template("train", name)
-        pod = job["spec"]["template"]["spec"]
-        pod["initContainers"] = []
-        pod["containers"][0]["command"] = ["python", "-c", _SAY]
-        pod["containers"][0]["args"] = ["known" if known else "unknown", words]
-        assert self.finish(job) == "Complete", self.told(name)
-        return self.told(name).strip()
+PLATFORM = f"{STACK}-platform"
+DAY = "2016-02-29"
+# All loans had arrived by then: what the schedule takes in.
+LAST_DAY = "2016-03-31"
 
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """The platform of the stack file dev, with nothing pinned."""
-    dev = (ROOT / "Pulumi.dev.yaml").read_text()
-    settings = dev.partition("  ferry:pins:")[0].partition("encryptionsalt:")[0]
-    # The tree itself, by links, with a stack file that is not in it; and app/ as one commit.
-    folder = tmp_path_factory.mktemp("jobs")
-    for name in ("Pulumi.yaml", "__main__.py", "infra", "components", ".venv"):
-        (folder / name).symlink_to(ROOT / name)
-    shutil.copytree(ROOT / "app", folder / "app", ignore=shutil.ignore_patterns(*_NOT_OURS))
-    identity = ("-c", "user.name=jobs", "-c", "user.email=jobs@ferry.test")
-    for command in (
-        ("init", "--quiet"),
-        ("add", "app"),
-        (*identity, "commit", "--quiet", "--message", "The app under test"),
-    ):
-        subprocess.run(["git", *command], cwd=folder, check=True)
-    (folder / f"Pulumi.{STACK}.yaml").write_text(
-        settings.replace("environment: dev", f"environment: {STACK}").replace(
-            "dev.ferry.test", f"{STACK}.ferry.test"
-        )
-    )
-    cluster.up(STACK, Progress())
-    try:
-        enginelocks.release(paths.state(STACK) / "pulumi")
-        variables = {**os.environ, **environment.environment(STACK)[0]}
-        variables.pop("PYTHONDONTWRITEBYTECODE", None)
-        made = Platform(folder, variables)
-        made.run("pulumi", "stack", "select", "--create", STACK)
-        made.pulumi("up", "--yes", "--skip-preview", "--suppress-outputs")
-        yield made
-    finally:
-        cluster.purge(STACK, Progress())
+    with jobs_platform.platform(tmp_path_factory.mktemp("jobs")) as running:
+        yield running
 
 
 def ingest(platform: Platform, name: str, day: str) -> Manifest:
@@ -165,13 +34,26 @@ def ingest(platform: Platform, name: str, day: str) -> Manifest:
     return job
 
 
+def snapshot(day: str) -> set[str]:
+    """The objects of a day that was taken in."""
+    return {f"data/lending-club/{day}.parquet", f"manifests/lending-club/{day}.json"}
+
+
+def test_the_cronjob_takes_the_loans_in_by_itself_when_its_time_comes(platform: Platform) -> None:
+    def keys() -> set[str]:
+        return {each.key for each in platform.bucket().objects.all()}
+
+    assert not snapshot(LAST_DAY) & keys()
+    at = (datetime.now(UTC) + timedelta(minutes=2)).replace(second=0, microsecond=0)
+    platform.schedule(f"{at.minute} {at.hour} * * *")
+    name = platform.scheduled(f"{MODEL}-ingest", at)
+    assert platform.ending(name) == "Complete", platform.told(name)
+    assert snapshot(LAST_DAY) <= keys()
+
+
 def test_a_job_made_from_the_cronjob_takes_a_day_in(platform: Platform) -> None:
     assert platform.finish(ingest(platform, "first", DAY)) == "Complete", platform.told("first")
-    keys = {each.key for each in platform.bucket().objects.all()}
-    assert {
-        f"data/lending-club/{DAY}.parquet",
-        f"manifests/lending-club/{DAY}.json",
-    } <= keys
+    assert snapshot(DAY) <= {each.key for each in platform.bucket().objects.all()}
 
 
 def test_the_same_day_again_writes_nothing(platform: Platform) -> None:

@@ -3,14 +3,15 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
-from ruamel.yaml import YAML
+
+from lab import toolchain
+from tests.lab.clone import Clone, cloned
 
 pytestmark = pytest.mark.lab
 
@@ -19,94 +20,13 @@ STACK = "road"
 MODEL = "credit-default"
 
 
-class Clone:
-    """A clone with the lab's environment, and the commands a person would type in it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.file = folder / f"Pulumi.{STACK}.yaml"
-        self.environment = dict(os.environ)
-        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
-
-    def run(self, *command: str, code: int = 0) -> str:
-        """What the command printed, both streams; fails the test on another exit code."""
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == code, f"{' '.join(command)}: {done.returncode}\n{done.stdout}"
-        return done.stdout
-
-    def make(self, target: str, code: int = 0) -> str:
-        return self.run("make", target, f"STACK={STACK}", code=code)
-
-    def enter(self) -> None:
-        """Take over what `make env` exports, as `eval` would."""
-        lines = subprocess.run(
-            ["bash", "-c", f'eval "$(make -s env STACK={STACK})" && env -0'],
-            cwd=self.folder, env=self.environment, capture_output=True, text=True, check=True,
-        ).stdout  # fmt: skip
-        self.environment = dict(line.split("=", 1) for line in lines.split("\0") if line)
-
-    def ferry(self, *arguments: str, code: int = 0) -> str:
-        command, *rest = arguments
-        return self.run(".venv/bin/ferry", command, "--stack", STACK, *rest, code=code)
-
-    def pulumi(self, *arguments: str, code: int = 0) -> str:
-        return self.run("pulumi", *arguments, "--stack", STACK, "--non-interactive", code=code)
-
-    def kubectl(self, *arguments: str) -> str:
-        return self.run("kubectl", *arguments)
-
-    def finish_job(self, job: str) -> str:
-        """What the Job made from a CronJob of the model's printed, once it is complete."""
-        where = ("--namespace", f"{STACK}-jobs")
-        self.kubectl("create", "job", job, f"--from=cronjob/{MODEL}-{job}", *where)
-        self.kubectl("wait", "--for=condition=Complete", "--timeout=600s", f"job/{job}", *where)
-        return self.kubectl("logs", f"job/{job}", "--all-containers", *where)
-
-    def status(self) -> dict:
-        row = f"{MODEL}=app/data/lending-club/row.json"
-        answer = self.ferry("status", "--score", row, "--wait", "60", "--json")
-        return json.loads(answer[answer.index("{") :])
-
-    def pin(self) -> dict:
-        return YAML(typ="safe").load(self.file.read_text())["config"]["ferry:pins"][MODEL]
-
-
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    """The working tree as one commit, with a stack of its own: a new stack is a new file."""
-    folder = tmp_path_factory.mktemp("road") / "ferry"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=HERE, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    for name in filter(None, listed.split("\0")):
-        if (HERE / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(HERE / name, folder / name)
-    copy = Clone(folder)
-    dev = (folder / "Pulumi.dev.yaml").read_text()
-    settings = dev.partition("  ferry:pins:")[0].partition("encryptionsalt:")[0]
-    assert "environment: dev" in settings
-    copy.file.write_text(
-        settings.replace("environment: dev", f"environment: {STACK}").replace(
-            "dev.ferry.test", f"{STACK}.ferry.test"
-        )
-    )
-    for command in (
-        ("init", "--quiet"),
-        ("config", "user.name", "road"),
-        ("config", "user.email", "road@ferry.test"),
-        ("add", "--all"),
-        ("commit", "--quiet", "--message", "The tree under test"),
-    ):
-        copy.run("git", *command)
+    made = cloned(tmp_path_factory.mktemp("road") / "ferry", STACK, MODEL)
     try:
-        yield copy
+        yield made
     finally:
-        copy.make("purge")
+        made.make("purge")
 
 
 @pytest.fixture(scope="module")
@@ -133,19 +53,16 @@ def test_the_ingress_gives_the_same_score_to_anybody(clone: Clone, up: str) -> N
 
 
 def test_clients_of_each_protocol_get_the_same_score(clone: Clone, up: str) -> None:
+    toolchain.ensure(["grpcurl"])
     at = f"{MODEL}.{STACK}.ferry.test"
     printed = clone.run(
-        *("env", "PYTHONPATH=.", "app/.venv/bin/python", "tests/lab/clients.py"),
-        *(
-            f"http://{at}",
-            f"{MODEL}-grpc.{STACK}.ferry.test:80",
-            MODEL,
-            "app/data/lending-club/row.json",
-        ),
-    )
+        "env", "PYTHONPATH=.", "app/.venv/bin/python", "tests/lab/clients.py", f"http://{at}",
+        f"{MODEL}-grpc.{STACK}.ferry.test:80", str(toolchain.binary("grpcurl")), MODEL,
+        "app/data/lending-club/row.json",
+    )  # fmt: skip
     scores = json.loads(printed.splitlines()[-1])
     wanted = clone.status()["models"][MODEL]["score"]["probability"]
-    assert len(scores) == 4
+    assert len(scores) == 5
     assert scores == pytest.approx(dict.fromkeys(scores, wanted), abs=1e-6)
 
 

@@ -1,0 +1,96 @@
+"""A clone of the working tree with a stack of its own, and the commands typed in it."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+HERE = Path(__file__).parents[2]
+
+
+class Clone:
+    """A clone with the lab's environment, and the commands a person would type in it."""
+
+    def __init__(self, folder: Path, stack: str, model: str) -> None:
+        self.folder, self.stack, self.model = folder, stack, model
+        self.file = folder / f"Pulumi.{stack}.yaml"
+        self.environment = dict(os.environ)
+        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
+
+    def run(self, *command: str, code: int = 0) -> str:
+        """What the command printed, both streams; fails the test on another exit code."""
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, f"{' '.join(command)}: {done.returncode}\n{done.stdout}"
+        return done.stdout
+
+    def make(self, target: str, code: int = 0) -> str:
+        return self.run("make", target, f"STACK={self.stack}", code=code)
+
+    def enter(self) -> None:
+        """Take over what `make env` exports, as `eval` would."""
+        lines = subprocess.run(
+            ["bash", "-c", f'eval "$(make -s env STACK={self.stack})" && env -0'],
+            cwd=self.folder, env=self.environment, capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        self.environment = dict(line.split("=", 1) for line in lines.split("\0") if line)
+
+    def ferry(self, *arguments: str, code: int = 0) -> str:
+        command, *rest = arguments
+        return self.run(".venv/bin/ferry", command, "--stack", self.stack, *rest, code=code)
+
+    def pulumi(self, *arguments: str, code: int = 0) -> str:
+        return self.run("pulumi", *arguments, "--stack", self.stack, "--non-interactive", code=code)
+
+    def kubectl(self, *arguments: str) -> str:
+        return self.run("kubectl", *arguments)
+
+    def finish_job(self, job: str) -> str:
+        """What the Job made from a CronJob of the model's printed, once it is complete."""
+        where = ("--namespace", f"{self.stack}-jobs")
+        self.kubectl("create", "job", job, f"--from=cronjob/{self.model}-{job}", *where)
+        self.kubectl("wait", "--for=condition=Complete", "--timeout=600s", f"job/{job}", *where)
+        return self.kubectl("logs", f"job/{job}", "--all-containers", *where)
+
+    def status(self) -> dict:
+        row = f"{self.model}=app/data/lending-club/row.json"
+        answer = self.ferry("status", "--score", row, "--wait", "60", "--json")
+        return json.loads(answer[answer.index("{") :])
+
+    def pin(self) -> dict:
+        return YAML(typ="safe").load(self.file.read_text())["config"]["ferry:pins"][self.model]
+
+
+def cloned(folder: Path, stack: str, model: str) -> Clone:
+    """The working tree as one commit, with a stack of its own: a new stack is a new file."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=HERE, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    for name in filter(None, listed.split("\0")):
+        if (HERE / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(HERE / name, folder / name)
+    copy = Clone(folder, stack, model)
+    dev = (folder / "Pulumi.dev.yaml").read_text()
+    settings = dev.partition("  ferry:pins:")[0].partition("encryptionsalt:")[0]
+    assert "environment: dev" in settings
+    copy.file.write_text(
+        settings.replace("environment: dev", f"environment: {stack}").replace(
+            "dev.ferry.test", f"{stack}.ferry.test"
+        )
+    )
+    for command in (
+        ("init", "--quiet"),
+        ("config", "user.name", stack),
+        ("config", "user.email", f"{stack}@ferry.test"),
+        ("add", "--all"),
+        ("commit", "--quiet", "--message", "The tree under test"),
+    ):
+        copy.run("git", *command)
+    return copy
