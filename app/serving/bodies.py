@@ -1,12 +1,12 @@
 """What clients send as JSON, and the answers: named fields, Open Inference v2, MLflow."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from app.serving import inference
-from app.serving.inference import fault
+from app.serving.inference import Question, Rows, fault
 from app.serving.service import Rejected, Service
 
 _NUMERIC = frozenset(
@@ -59,30 +59,34 @@ _invocation = msgspec.json.Decoder(Invocation)
 _encode = msgspec.json.Encoder().encode
 
 
-async def predict(service: Service, body: bytes, request_id: str) -> bytes:
-    """Score one row (an object of named fields) or several (a list of them).
+def predict(service: Service, body: bytes) -> Question | Coroutine[Any, Any, Question]:
+    """One row (an object of named fields) or several (a list of them).
 
-    With an online store a row may also be its entity's id alone. Raises `Rejected` for anything
-    that is no such thing; so do the other two.
+    With an online store a row may also be its entity's id alone: then the rows are waited for.
+    Raises `Rejected` for anything that is no such thing; so do the other two.
     """
     service.loaded()
     given = inference.decode(_rows, body)
     rows = given if isinstance(given, list) else [given]
     inference.check_rows(len(rows))
     inference.refuse_repeated(body, sum(map(len, rows)))
+    several = isinstance(given, list)
+
+    def answer(scores: list[float]) -> bytes:
+        found: dict[str, Any] = {"model": service.name, "version": service.version}
+        if several:
+            found["probabilities"] = scores
+        else:
+            found["probability"] = scores[0]
+        return _encode(found)
+
     if service.online is not None and service.loaded().info.key in rows[0]:
-        rows = await _online(service, rows)
-    scores = inference.score_rows(service, rows, request_id).tolist()
-    answer: dict[str, Any] = {"model": service.name, "version": service.version}
-    if isinstance(given, list):
-        answer["probabilities"] = scores
-    else:
-        answer["probability"] = scores[0]
-    return _encode(answer)
+        return _online(service, rows, answer)
+    return inference.question(service, rows, answer)
 
 
-async def infer(service: Service, body: bytes, request_id: str) -> bytes:
-    """Score the rows of an Open Inference request: one tensor a feature, shape [n] or [n, 1]."""
+def infer(service: Service, body: bytes) -> Question:
+    """The rows of an Open Inference request: one tensor a feature, shape [n] or [n, 1]."""
     service.loaded()
     request = inference.decode(_infer, body)
     for output in request.outputs or ():
@@ -96,16 +100,19 @@ async def infer(service: Service, body: bytes, request_id: str) -> bytes:
             raise fault("duplicate", tensor.name, "each input once")
         columns[tensor.name] = _column(tensor, rows)
     inference.refuse_repeated(body, 4 * len(columns) + 1 + (request.id is not None))
-    scores = inference.score_columns(service, columns, request_id).tolist()
-    output = {"name": inference.OUTPUT, "datatype": "FP32", "shape": [rows], "data": scores}
-    answer = {"model_name": service.name, "model_version": service.version, "outputs": [output]}
-    if request.id is not None:
-        answer["id"] = request.id
-    return _encode(answer)
+
+    def answer(scores: list[float]) -> bytes:
+        output = {"name": inference.OUTPUT, "datatype": "FP32", "shape": [rows], "data": scores}
+        found = {"model_name": service.name, "model_version": service.version, "outputs": [output]}
+        if request.id is not None:
+            found["id"] = request.id
+        return _encode(found)
+
+    return inference.question(service, inference.rows_of(columns), answer)
 
 
-async def invocations(service: Service, body: bytes, request_id: str) -> bytes:
-    """Score rows in any of the forms of MLflow's scoring server, and answer as it does."""
+def invocations(service: Service, body: bytes) -> Question:
+    """Rows in any of the forms of MLflow's scoring server, answered as it does."""
     service.loaded()
     request = inference.decode(_invocation, body)
     forms = {form: getattr(request, form) for form in request.__struct_fields__}
@@ -115,24 +122,25 @@ async def invocations(service: Service, body: bytes, request_id: str) -> bytes:
     [(form, value)] = given.items()
     if isinstance(value, list):
         inference.refuse_repeated(body, 1 + sum(map(len, value)))
-        scores = inference.score_rows(service, value, request_id)
+        rows = value
     elif isinstance(value, Split):
         inference.refuse_repeated(body, 3)
-        scores = inference.score_columns(service, _split(value), request_id)
+        rows = inference.rows_of(_split(value))
     else:
         inference.refuse_repeated(body, 1 + len(value))
-        scores = inference.score_columns(service, _named(form, value), request_id)
-    return _encode({"predictions": scores.tolist()})
+        rows = inference.rows_of(_named(form, value))
+    return inference.question(service, rows, lambda scores: _encode({"predictions": scores}))
 
 
-async def _online(service: Service, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+async def _online(service: Service, rows: Rows, answer: Callable[[list[float]], bytes]) -> Question:
     store, key = service.online, service.loaded().info.key
     if store is None or key is None:
         raise Rejected(503, "online", "there is no online store")
     for place, row in enumerate(rows):
         if row.keys() != {key}:
             raise fault("entity", key, f"{key} alone, or the model's fields without it", place)
-    return await store.rows([row[key] for row in rows])
+    found = await store.rows([row[key] for row in rows])
+    return inference.question(service, found, answer)
 
 
 def _column(tensor: Tensor, rows: int) -> list[Any]:

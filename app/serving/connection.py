@@ -1,16 +1,16 @@
-"""A client's connection: the bounds that hold before there is a request, and errors as JSON."""
+"""A client's connection: its bounds in time and size, and the short way to a prediction."""
 
 import asyncio
 import time
 from collections.abc import Iterable
-from http import HTTPStatus
 from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.serving import edge, logs
+from app.serving import edge, logs, replies
 from app.serving.service import Rejected
+from app.serving.turns import Turn, Turns
 
 SWEEP_SECONDS = 0.5
 
@@ -19,10 +19,12 @@ class Connection(HttpToolsProtocol):
     """uvicorn's, with a deadline from a request's first byte to its last, and a bounded head.
 
     Times are noted, not set as timers, and looked at by `sweep`: a timer for each request costs
-    more than its parsing.
+    more than its parsing. A prediction whose request arrives whole takes its turn among `Turns`;
+    all else is answered by the ASGI application, in a task of its own, as uvicorn does it.
     """
 
     _edge: edge.App
+    _turns: Turns
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's
         super().__init__(*args, **kwargs)
@@ -35,6 +37,12 @@ class Connection(HttpToolsProtocol):
         """Since when the client has not been reading."""
         self._surplus = False
         self._refused = False
+        self._ask: edge.Ask | None = None
+        """What is asked, while the request may still take the short way."""
+        self._request_id = ""
+        self._keep = True
+        self._chunks: list[bytes] = []
+        self.waits = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
@@ -60,6 +68,8 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(Rejected(400, "http", "this is no valid HTTP/1.1 request"))
         else:
+            if self._ask is not None:
+                self._take_the_long_way()  # the rest may take its time
             if self._head is not None and self._head > self._edge.bounds.head_bytes:
                 bound = self._edge.bounds.head_bytes
                 self._refuse(Rejected(431, "too_large", f"a head has at most {bound} bytes"))
@@ -69,17 +79,78 @@ class Connection(HttpToolsProtocol):
             self._arriving = True
             self._since = time.perf_counter()
             self._head = 0
-        super().on_message_begin()
+        # uvicorn's fields, without its scope.
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+        self._chunks = []
 
     def on_headers_complete(self) -> None:
         self._head = None
+        self._ask = self._edge.asks.get(self.url)
+        if self._ask is None or not self._may_be_short():
+            self._take_the_long_way()
+
+    def _may_be_short(self) -> bool:
+        parser = self.parser
+        if (
+            parser is None
+            or parser.get_method() != b"POST"
+            or parser.should_upgrade()
+            or self._blocked is not None
+            or (self.cycle is not None and not self.cycle.response_complete)
+        ):
+            return False
+        given, _, encoding, upgrade = edge.read(self.headers)
+        self._request_id = replies.request_id_of(given)
+        self._keep = parser.get_http_version() != "1.0" and parser.should_keep_alive()
+        return encoding == b"identity" and not upgrade
+
+    def _take_the_long_way(self) -> None:
+        """Begin, or go on with, the request as an ASGI request."""
+        url, headers, expected = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expected
+        self.headers[:] = headers
         super().on_headers_complete()
+        self._ask = None
+        if self._chunks:
+            super().on_body(b"".join(self._chunks))
+
+    def on_body(self, body: bytes) -> None:
+        if self._ask is not None:
+            self._chunks.append(body)
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._arriving = False
         self._since = now = time.perf_counter()
-        self.scope[edge.ARRIVED] = (now, len(self.tasks))  # ty: ignore
+        ask = self._ask
+        if ask is not None:
+            turn = Turn(self, ask.__name__, self._request_id, keep=self._keep)
+            if self._turns.take(turn, ask, b"".join(self._chunks)):
+                self._ask = None
+                return
+            self._take_the_long_way()
+        self.scope[edge.ARRIVED] = now  # ty: ignore
         super().on_message_complete()
+
+    def reply(self, status: int, content: bytes, request_id: str, *, keep: bool) -> None:
+        """Write a whole answer; not `keep`: close after it."""
+        headers = self.server_state.default_headers
+        self.transport.write(replies.whole(status, content, request_id, headers, keep=keep))
+        self.server_state.total_requests += 1
+        if not keep:
+            self.transport.close()
+
+    def gone(self) -> bool:
+        """Whether an answer would reach nobody."""
+        return self.transport.is_closing()
+
+    def shutdown(self) -> None:
+        self._turns.answer()
+        super().shutdown()
 
     def on_response_complete(self) -> None:
         # As uvicorn's, without its timer for idle connections.
@@ -130,21 +201,19 @@ class Connection(HttpToolsProtocol):
         self._refused = True
         self._arriving = True
         self._since = time.perf_counter() - self._edge.bounds.receive_seconds + 1
+        self._ask = None
+        if self.waits:
+            self._turns.answer()  # what came before it
         if self.cycle is not None and not self.cycle.response_complete:
             # An answer is being written, and another in the middle of it would be none.
             self.transport.abort()
             return
-        request_id = edge.request_id_of()
+        request_id = replies.request_id_of()
         self._edge.service.metrics.error(error.code)
         logs.later("refused", id=request_id, status=error.status, code=error.code)
-        content = edge.rejection(request_id, error)
-        retry = "retry-after: 1\r\n" if error.status == 503 else ""
-        head = (
-            f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
-            f"content-type: application/json\r\ncontent-length: {len(content)}\r\n{retry}"
-            f"x-request-id: {request_id}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + content)
+        content = replies.rejection(request_id, error)
+        headers = self.server_state.default_headers
+        self.transport.write(replies.whole(error.status, content, request_id, headers, keep=False))
         self.transport.write_eof()
 
 
@@ -153,6 +222,7 @@ def of(app: edge.App) -> type[Connection]:
 
     class Connected(Connection):
         _edge = app
+        _turns = Turns(app)
 
     return Connected
 

@@ -1,17 +1,13 @@
 """The edge: an ASGI application with bounds on size and time, ids, error answers, the log line."""
 
-import itertools
-import os
-import re
+import asyncio
 import time
-import traceback
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import msgspec
-
-from app.serving import logs
+from app.serving import inference, logs, replies
+from app.serving.inference import Question
 from app.serving.service import Rejected, Service
 
 Message = MutableMapping[str, Any]
@@ -22,14 +18,11 @@ JSON = b"application/json"
 LATE = "ferry.late"
 """In a request's scope once the time to receive it is up."""
 ARRIVED = "ferry.arrived"
-"""In a request's scope once it is whole: when that was, and how many were being answered then."""
+"""In a request's scope once it is whole: when that was."""
 _READ = "ferry.read"
 """In the scope of a request that is refused although nothing of it is left to read."""
 
 _BODILESS = ("GET", "HEAD")
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_ids = map(f"{os.urandom(6).hex()}-{{:x}}".format, itertools.count(1))
-_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +40,6 @@ class Bounds:
     idle_seconds: float = 120.0
     """Between two requests; longer than a proxy in front keeps a connection, so that it closes."""
     connections: int = 1024
-    wait_seconds: float = 0.025
-    """How long a request may wait for its turn when more than `waiting` others are before it."""
-    waiting: int = 128
 
 
 @dataclass(frozen=True)
@@ -62,11 +52,13 @@ class Page:
 
 
 class Ask(Protocol):
-    """From a body and the request's id to the JSON of an answer; may raise `Rejected`."""
+    """What a body asks of the model, at once or awaited; may raise `Rejected`."""
 
     __name__: str
 
-    async def __call__(self, service: Service, body: bytes, request_id: str, /) -> bytes: ...
+    def __call__(
+        self, service: Service, body: bytes, /
+    ) -> Question | Coroutine[Any, Any, Question]: ...
 
 
 Tell = Callable[[Service], Page]
@@ -86,6 +78,8 @@ class App:
         self.bounds = bounds
         self._tells = tells
         self._asks = asks
+        self.asks = {path.encode(): ask for path, ask in asks.items()}
+        """By what a client sends as the path."""
         self._buffered = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -94,8 +88,8 @@ class App:
         whole = method in _BODILESS
         route = "none"
         headers = [(b"content-type", JSON)]
-        given, *declared = _read(scope["headers"])
-        request_id = request_id_of(given)
+        given, *declared = read(scope["headers"])
+        request_id = replies.request_id_of(given)
         try:
             if whole:
                 page = self._tell(scope["path"])(self.service)
@@ -108,24 +102,21 @@ class App:
                 if body is None:
                     return
                 whole = True
-                arrived, beside = scope.get(ARRIVED, (begun, 0))
-                if beside > self.bounds.waiting:
-                    self._shed(time.perf_counter() - arrived)
-                status, content = 200, await ask(self.service, body, request_id)
-                self.service.metrics.latency.observe(time.perf_counter() - arrived)
+                status, content = 200, await self._answer(ask, body, request_id)
+                self.service.metrics.latency.observe(
+                    time.perf_counter() - scope.get(ARRIVED, begun)
+                )
         except Rejected as error:
             whole = whole or _READ in scope
             status = error.status
             if method not in _BODILESS:
                 self.service.metrics.error(error.code)
-            content = rejection(request_id, error)
+            content = replies.rejection(request_id, error)
             headers += self._about(status, scope["path"])
         except Exception as error:  # the last resort: a bug is answered as JSON too
             status = 500
             self.service.metrics.error("internal")
-            logs.write("bug", id=request_id, where=traceback.format_tb(error.__traceback__)[-1])
-            text = "the server failed; the request id is in its log"
-            content = rejection(request_id, Rejected(500, "internal", text))
+            content = replies.rejection(request_id, replies.bug(request_id, error))
         headers.append((b"content-length", b"%d" % len(content)))
         headers.append((b"x-request-id", request_id.encode()))
         if not whole or self.service.draining:
@@ -139,6 +130,17 @@ class App:
         if not whole:
             await self._drop(scope, receive)
             await send({"type": "http.response.body", "body": b""})
+
+    async def _answer(self, ask: Ask, body: bytes, request_id: str) -> bytes:
+        self.service.enter()
+        try:
+            # Whatever else has arrived by now is counted before this one keeps the loop busy.
+            await asyncio.sleep(0)
+            found = ask(self.service, body)
+            asked = found if isinstance(found, Question) else await found
+            return inference.answers(self.service, [(asked, request_id)])[0]
+        finally:
+            self.service.leave()
 
     def _tell(self, path: str) -> Tell:
         tell = self._tells.get(path)
@@ -164,11 +166,6 @@ class App:
             return [(b"allow", b"POST" if path in self._asks else b"GET, HEAD")]
         return []
 
-    def _shed(self, waited: float) -> None:
-        if waited > self.bounds.wait_seconds:
-            text = f"no turn within {self.bounds.wait_seconds:g} s; ask again in a second"
-            raise Rejected(503, "shed", text)
-
     async def _body(
         self, scope: Message, receive: Receive, length: bytes, encoding: bytes, upgrade: bytes
     ) -> bytes | None:
@@ -178,7 +175,7 @@ class App:
         if encoding != b"identity":
             raise Rejected(415, "encoding", "compressed bodies are not accepted")
         if length.isdigit() and int(length[:20]) > self.bounds.body_bytes:
-            raise self._too_large()
+            raise replies.too_large(self.bounds.body_bytes)
         chunks: list[bytes] = []
         size = 0
         try:
@@ -193,7 +190,7 @@ class App:
                 if ends:
                     scope[_READ] = True
                 if size > self.bounds.body_bytes:
-                    raise self._too_large()
+                    raise replies.too_large(self.bounds.body_bytes)
                 if self._buffered > self.bounds.buffered_bytes:
                     raise Rejected(503, "shed", "too many bodies are arriving; ask again soon")
                 if ends:
@@ -213,27 +210,8 @@ class App:
                 return
             dropped += len(message.get("body", b""))
 
-    def _too_large(self) -> Rejected:
-        return Rejected(413, "too_large", f"a body has at most {self.bounds.body_bytes} bytes")
 
-
-def rejection(request_id: str, error: Rejected) -> bytes:
-    """The error as JSON; `error` alone satisfies the Open Inference Protocol."""
-    body = {
-        "error": str(error),
-        "code": error.code,
-        "problems": error.problems,
-        "requestId": request_id,
-    }
-    return _encode(body)
-
-
-def request_id_of(given: bytes = b"") -> str:
-    """The id that a request brought, where it may be one, or else a new one."""
-    return given.decode() if _REQUEST_ID.fullmatch(given) else next(_ids)
-
-
-def _read(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, bytes, bytes, bytes]:
+def read(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, bytes, bytes, bytes]:
     """Request id, declared length and encoding of the body, and the protocol wished for."""
     request_id, length, encoding, upgrade = b"", b"0", b"identity", b""
     for name, value in headers:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.serving import edge, grpc_wire, logs
+from app.serving import grpc_wire, logs, replies
 from app.serving.grpc_answer import Answer, Send, no_grpc
 from app.serving.grpc_wire import Code
 from app.serving.service import Rejected, Service
@@ -22,14 +22,12 @@ Write = Callable[[bytes], Awaitable[None]]
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """What clients may ask of the server; the same as over REST."""
+    """What clients may ask of the server, as over REST; how many may wait, `Service` says."""
 
     message_bytes: int = 1 << 20
     receive_seconds: float = 10.0
     buffered_bytes: int = 32 << 20
     """Of all requests that are still arriving."""
-    waiting: int = 256
-    """Predictions that have arrived and are not answered yet."""
     streams: int = 64
     """Streaming calls at once: health watchers and reflection."""
 
@@ -62,7 +60,6 @@ class Calls:
         self._bounds = bounds
         self._methods = methods
         self._streams = streams
-        self._waiting = 0
         self._buffered = 0
         self._open_streams = 0
 
@@ -75,7 +72,7 @@ class Calls:
         ):
             await no_grpc(send)
             return
-        request_id = edge.request_id_of(headers.get(b"x-request-id", b"")).encode()
+        request_id = replies.request_id_of(headers.get(b"x-request-id", b"")).encode()
         call = Answer(send, request_id, headers.get(b"content-type", b""))
         try:
             await self._dispatch(scope["path"], headers, receive, call)
@@ -114,10 +111,7 @@ class Calls:
         if not method.prediction:
             await call.answer(method.answer(grpc_wire.only(body), call.request_id.decode()))
             return
-        if self._waiting >= self._bounds.waiting:
-            text = f"{self._waiting} requests are waiting for an answer; ask again in a second"
-            raise Rejected(503, "shed", text)
-        self._waiting += 1
+        self._service.enter()
         try:
             # Whatever else has arrived by now is counted before this one keeps the loop busy.
             await asyncio.sleep(0)
@@ -125,7 +119,7 @@ class Calls:
                 raise Rejected(408, "deadline", f"the client's {given:g} s are over")
             await call.answer(method.answer(grpc_wire.only(body), call.request_id.decode()))
         finally:
-            self._waiting -= 1
+            self._service.leave()
             logs.later(
                 "request",
                 id=call.request_id.decode(),

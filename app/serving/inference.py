@@ -1,49 +1,73 @@
 """Rows and columns to scores, whatever the transport; and what every JSON request has in common."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from app.schema import Category, Feature, InvalidRows, Problem
+from app.schema import Category, Feature, InvalidRows, Matrix, Problem
 from app.serving.service import Rejected, Service
 
 MAX_ROWS = 5000
 OUTPUT = "probability"
 
 Scores = npt.NDArray[np.float32]
+Rows = list[dict[str, Any]]
 _T = TypeVar("_T")
 
 
-def score_rows(service: Service, rows: list[dict[str, Any]], request_id: str) -> Scores:
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request whose rows the schema has accepted: only the scores are missing."""
+
+    rows: Rows
+    matrix: Matrix
+    answer: Callable[[list[float]], bytes]
+    """From the probability of each row to the answer's JSON."""
+
+
+def question(service: Service, rows: Rows, answer: Callable[[list[float]], bytes]) -> Question:
+    """Raises `Rejected` for no row, too many, or any that the schema refuses."""
+    return Question(rows, _matrix(service, rows), answer)
+
+
+def answers(service: Service, asked: Sequence[tuple[Question, str]]) -> list[bytes]:
+    """Score the questions, each beside its request's id, in one call of the model."""
+    [(first, request_id), *others] = asked
+    if not others:
+        return [first.answer(_scores(service, first.rows, first.matrix, request_id).tolist())]
+    matrix = np.concatenate([question.matrix for question, _ in asked])
+    scored = service.loaded().score(matrix)
+    service.metrics.scores.add(scored)
+    scores = scored.tolist()
+    found, place = [], 0
+    for question, request_id in asked:
+        own = scores[place : place + len(question.rows)]
+        place += len(question.rows)
+        if service.sampled is not None:
+            service.sampled.offer(request_id, question.rows, own)
+        found.append(question.answer(own))
+    return found
+
+
+def score_rows(service: Service, rows: Rows, request_id: str) -> Scores:
     """Probability of the positive class for each row of named fields, (rows,) float32.
 
     Raises `Rejected` for no row, too many, or any that the schema refuses.
     """
-    model = service.loaded()
-    check_rows(len(rows))
-    try:
-        matrix = model.schema.from_rows(rows)
-    except InvalidRows as error:
-        raise Rejected(422, error.problems[0].code, str(error), error.problems) from error
-    scores = model.score(matrix)
-    if service.sampled is not None:
-        service.sampled.offer(request_id, rows, scores.tolist())
-    return scores
+    return _scores(service, rows, _matrix(service, rows), request_id)
 
 
-def score_columns(
-    service: Service, columns: Mapping[str, Sequence[object]], request_id: str
-) -> Scores:
-    """As `score_rows`, for columns of Python values that are equally long."""
+def rows_of(columns: Mapping[str, Sequence[object]]) -> Rows:
+    """The rows of columns of Python values that are equally long; `Rejected` for too many."""
     names = list(columns)
     check_rows(len(columns[names[0]]) if names else 0)
     values = zip(*columns.values(), strict=True)
-    rows = [dict(zip(names, row, strict=True)) for row in values]
-    return score_rows(service, rows, request_id)
+    return [dict(zip(names, row, strict=True)) for row in values]
 
 
 def check_rows(rows: int) -> None:
@@ -117,6 +141,23 @@ def model_metadata(service: Service) -> dict[str, Any]:
 def server_metadata(service: Service) -> dict[str, Any]:
     """What this server is, as the Open Inference Protocol describes it."""
     return {"name": "ferry", "version": service.version, "extensions": []}
+
+
+def _matrix(service: Service, rows: Rows) -> Matrix:
+    schema = service.loaded().schema
+    check_rows(len(rows))
+    try:
+        return schema.from_rows(rows)
+    except InvalidRows as error:
+        raise Rejected(422, error.problems[0].code, str(error), error.problems) from error
+
+
+def _scores(service: Service, rows: Rows, matrix: Matrix, request_id: str) -> Scores:
+    scores = service.loaded().score(matrix)
+    service.metrics.scores.add(scores)
+    if service.sampled is not None:
+        service.sampled.offer(request_id, rows, scores.tolist())
+    return scores
 
 
 def _datatype(feature: Feature) -> str:

@@ -1,4 +1,4 @@
-"""What is being served, and whether it may be asked now."""
+"""What is being served, whether it may be asked now, and how many may wait for an answer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,10 @@ from typing import Any, Protocol
 from app.schema import Problem
 from app.serving.metrics import Metrics
 from app.serving.model import Model
+
+WAITING = 128
+"""How many predictions may wait for their turn, over REST and gRPC together; one more is refused
+at once. They are some 10 ms of work: nobody waits long, be it for an answer or a refusal."""
 
 
 class Rejected(Exception):
@@ -56,6 +60,9 @@ class Service:
     """Set where rows may be asked for by entity id."""
     sampled: RequestLog | None = None
     """Set where scored rows are sampled."""
+    waiting: int = 0
+    """Predictions that have arrived whole and are not answered yet; at most `most_waiting`."""
+    most_waiting: int = WAITING
 
     @property
     def ready(self) -> bool:
@@ -69,6 +76,20 @@ class Service:
         if self.model is None:
             raise Rejected(503, "loading", "the model is still loading; ask again soon")
         return self.model
+
+    def enter(self) -> None:
+        """Count in a prediction that waits for its turn; `leave` counts it out.
+
+        Raises `Rejected` (503) when too many wait already.
+        """
+        if self.waiting >= self.most_waiting:
+            text = f"{self.waiting} requests are waiting for an answer; ask again in a second"
+            raise Rejected(503, "shed", text)
+        self.waiting += 1
+
+    def leave(self) -> None:
+        """Count out what `enter` counted in."""
+        self.waiting -= 1
 
     def serve(self, model: Model) -> None:
         """Begin to serve a model that has passed its self-test."""

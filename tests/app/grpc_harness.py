@@ -20,7 +20,7 @@ Message = protos.Message
 Request = protos.message("inference.ModelInferRequest")
 Status = protos.message("google.rpc.Status")
 
-BOUNDS = Bounds(message_bytes=600_000, receive_seconds=0.6, waiting=4, streams=2)
+BOUNDS = Bounds(message_bytes=600_000, receive_seconds=0.6, streams=2)
 
 
 class Running:
@@ -28,6 +28,7 @@ class Running:
 
     def __init__(self, service: Service) -> None:
         self.service = service
+        service.most_waiting = 4
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()

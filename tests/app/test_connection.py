@@ -1,72 +1,27 @@
 """Clients that are slow, endless, too many or no HTTP: answered, and of no harm to others."""
 
-import asyncio
 import contextlib
 import gzip
 import http.client
 import json
-import socket
-import threading
 import time
 from collections.abc import Generator
 from typing import Any
 
 import pytest
-import uvicorn
-import uvloop
 from conftest import ERROR_FIELDS, sample
+from rest_harness import BOUNDS, HEAD, answered, opened, scored, serving
 
-from app.serving import connection, edge, web
 from app.serving.service import Service
 
-BOUNDS = edge.Bounds(
-    receive_seconds=0.6, idle_seconds=0.6, connections=4, head_bytes=4096, dropped_bytes=8 << 20
-)
-HEAD = b"POST /predict HTTP/1.1\r\nhost: t\r\n"
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def port(service: Service) -> Generator[int]:
     """The port of a server with narrow bounds, on a loop of its own."""
-    app = web.create(service, BOUNDS)
-    config = uvicorn.Config(
-        app, interface="asgi3", http=connection.of(app), log_config=None, lifespan="off"
-    )
-    server = uvicorn.Server(config)
-    listening = socket.create_server(("127.0.0.1", 0))
-
-    async def serve() -> None:
-        sweeping = asyncio.create_task(connection.sweep(server.server_state.connections))
-        await server.serve([listening])
-        sweeping.cancel()
-
-    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-    thread = threading.Thread(target=lambda: runner.run(serve()))
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield listening.getsockname()[1]
-    server.should_exit = True
-    thread.join()
-    runner.close()
-
-
-def _open(port: int, sent: bytes = b"") -> socket.socket:
-    client = socket.create_connection(("127.0.0.1", port), timeout=10)
-    client.sendall(sent)
-    return client
-
-
-def _answer(client: socket.socket) -> tuple[int, dict[str, Any], http.client.HTTPResponse]:
-    answer = http.client.HTTPResponse(client)
-    answer.begin()
-    return answer.status, json.loads(answer.read()), answer
-
-
-def _scored(port: int, loan: dict[str, Any]) -> bool:
-    body = json.dumps(loan).encode()
-    with _open(port, HEAD + b"content-length: %d\r\n\r\n" % len(body) + body) as client:
-        return _answer(client)[0] == 200
+    with serving(service) as found:
+        yield found
 
 
 @pytest.mark.parametrize(
@@ -90,8 +45,8 @@ def _scored(port: int, loan: dict[str, Any]) -> bool:
 def test_what_is_no_whole_request_is_answered_as_json(
     port: int, service: Service, sent: bytes, status: int, code: str
 ) -> None:
-    with _open(port, sent) as client:
-        found, body, answer = _answer(client)
+    with opened(port, sent) as client:
+        found, body, answer = answered(client)
         assert (found, body["code"]) == (status, code)
         assert body.keys() == ERROR_FIELDS
         assert answer.headers["x-request-id"] == body["requestId"]
@@ -101,14 +56,14 @@ def test_what_is_no_whole_request_is_answered_as_json(
 
 
 def test_a_head_that_comes_byte_by_byte_is_cut_off(port: int, loan: dict[str, Any]) -> None:
-    client = _open(port)
+    client = opened(port)
     begun = time.monotonic()
     with client, contextlib.suppress(BrokenPipeError, ConnectionResetError):
         for byte in HEAD * 5:
             client.sendall(bytes([byte]))
             time.sleep(0.05)
     assert time.monotonic() - begun < 5
-    assert _scored(port, loan)
+    assert scored(port, loan)
 
 
 def test_idle_connections_are_closed_and_used_ones_are_kept(
@@ -116,11 +71,11 @@ def test_idle_connections_are_closed_and_used_ones_are_kept(
 ) -> None:
     body = json.dumps(loan).encode()
     request = HEAD + b"content-length: %d\r\n\r\n" % len(body) + body
-    with _open(port) as silent, _open(port) as used:
+    with opened(port) as silent, opened(port) as used:
         for _ in range(5):
             time.sleep(0.25)
             used.sendall(request)
-            assert _answer(used)[0] == 200
+            assert answered(used)[0] == 200
         assert silent.recv(1) == b""
         assert used.recv(1) == b"", "once idle, it is closed"
 
@@ -129,15 +84,15 @@ def test_above_the_cap_a_connection_gets_503_and_the_others_go_on(
     port: int, loan: dict[str, Any]
 ) -> None:
     with contextlib.ExitStack() as stack:
-        held = [stack.enter_context(_open(port)) for _ in range(BOUNDS.connections)]
+        held = [stack.enter_context(opened(port)) for _ in range(BOUNDS.connections)]
         time.sleep(0.1)
-        surplus = stack.enter_context(_open(port, b"GET /ping HTTP/1.1\r\n\r\n"))
-        status, body, answer = _answer(surplus)
+        surplus = stack.enter_context(opened(port, b"GET /ping HTTP/1.1\r\n\r\n"))
+        status, body, answer = answered(surplus)
         assert (status, body["code"], answer.headers["retry-after"]) == (503, "shed", "1")
         held[0].sendall(b"GET /v2/health/ready HTTP/1.1\r\n\r\n")
-        assert _answer(held[0])[0] == 200
+        assert answered(held[0])[0] == 200
     time.sleep(0.1)
-    assert _scored(port, loan), "there is room again"
+    assert scored(port, loan), "there is room again"
 
 
 def test_a_body_without_end_is_refused_though_its_sender_only_reads_at_the_end(
@@ -151,7 +106,7 @@ def test_a_body_without_end_is_refused_though_its_sender_only_reads_at_the_end(
         client.send(b" " * (1 << 20))
     answer = client.getresponse()
     assert (answer.status, json.load(answer)["code"]) == (413, "too_large")
-    assert _scored(port, loan)
+    assert scored(port, loan)
 
 
 def test_a_gzip_bomb_stays_packed(port: int) -> None:
@@ -164,11 +119,11 @@ def test_a_gzip_bomb_stays_packed(port: int) -> None:
 
 def test_an_upgrade_is_refused_with_a_body_and_ignored_without(port: int) -> None:
     upgrade = b"connection: upgrade\r\nupgrade: h2c\r\n"
-    with _open(port, HEAD + upgrade + b"content-length: 2\r\n\r\n{}") as client:
-        status, body, _ = _answer(client)
+    with opened(port, HEAD + upgrade + b"content-length: 2\r\n\r\n{}") as client:
+        status, body, _ = answered(client)
         assert (status, body["code"]) == (400, "http")
-    with _open(port, b"GET /ping HTTP/1.1\r\n" + upgrade + b"\r\n") as client:
-        status, _, answer = _answer(client)
+    with opened(port, b"GET /ping HTTP/1.1\r\n" + upgrade + b"\r\n") as client:
+        status, _, answer = answered(client)
         assert status == 200
         assert answer.headers["connection"] == "close", "the parser is of no more use"
 
@@ -176,7 +131,7 @@ def test_an_upgrade_is_refused_with_a_body_and_ignored_without(port: int) -> Non
 def test_pipelined_requests_are_answered_in_order(port: int, loan: dict[str, Any]) -> None:
     body = json.dumps(loan).encode()
     one = HEAD + b"content-length: %d\r\nx-request-id: %d\r\n\r\n" + body
-    with _open(port, b"".join(one % (len(body), turn) for turn in range(20))) as client:
+    with opened(port, b"".join(one % (len(body), turn) for turn in range(20))) as client:
         reader = client.makefile("rb")
         for turn in range(20):
             lines = iter(reader.readline, b"\r\n")

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,13 @@ def _slowly(app: edge.App, **scope: Any) -> list[dict[str, Any]]:  # noqa: ANN40
     async def send(message: Any) -> None:  # noqa: ANN401 - an ASGI message
         sent.append(message)
 
-    request = {"type": "http", "method": "POST", "path": "/predict", "headers": [], **scope}
+    request = {
+        "type": "http",
+        "method": "POST",
+        "path": "/predict",
+        "headers": [],
+        **scope,
+    }
     asyncio.run(app(request, receive, send))
     return sent
 
@@ -48,10 +53,17 @@ def test_a_compressed_body_is_refused(client: TestClient) -> None:
     assert (answer.status_code, answer.json()["code"]) == (415, "encoding")
 
 
-def test_a_body_that_does_not_end_is_refused_and_some_of_it_dropped(service: Service) -> None:
+def test_a_body_that_does_not_end_is_refused_and_some_of_it_dropped(
+    service: Service,
+) -> None:
     for bounds, late, status, code in (
         (edge.Bounds(), {edge.LATE: True}, 408, "timeout"),
-        (edge.Bounds(body_bytes=3, buffered_bytes=6, dropped_bytes=50), {}, 413, "too_large"),
+        (
+            edge.Bounds(body_bytes=3, buffered_bytes=6, dropped_bytes=50),
+            {},
+            413,
+            "too_large",
+        ),
         (edge.Bounds(buffered_bytes=3, dropped_bytes=50), {}, 503, "shed"),
     ):
         app = web.create(service, bounds)
@@ -81,7 +93,9 @@ def test_bodies_that_arrive_together_share_one_bound(service: Service) -> None:
                 statuses.append(message["status"])
 
         await app(
-            {"type": "http", "method": "POST", "path": "/predict", "headers": []}, receive, send
+            {"type": "http", "method": "POST", "path": "/predict", "headers": []},
+            receive,
+            send,
         )
 
     async def ask_together() -> None:
@@ -173,7 +187,11 @@ def test_nothing_is_ready_before_the_model_is(loaded: model.Model, loan: dict[st
     assert (refused.status_code, refused.json()["code"]) == (503, "loading")
     assert refused.headers["retry-after"] == "1"
     service.serve(loaded)
-    for path in ("/v2/health/ready", "/v2/models/m/ready", "/v2/models/m/versions/1/ready"):
+    for path in (
+        "/v2/health/ready",
+        "/v2/models/m/ready",
+        "/v2/models/m/versions/1/ready",
+    ):
         assert client.get(path).status_code == 200
     assert client.post("/predict", json=loan).status_code == 200
 
@@ -188,25 +206,18 @@ def test_a_draining_server_is_not_ready_yet_answers_and_closes(
     assert answer.headers["connection"] == "close"
 
 
-@pytest.mark.parametrize(
-    ("waited", "beside", "status"), [(0.06, 129, 503), (0.06, 128, 200), (0.0, 500, 200)]
-)
-def test_who_waited_too_long_behind_many_is_shed(
-    service: Service, loan: dict[str, Any], waited: float, beside: int, status: int
+def test_a_prediction_is_shed_when_as_many_wait_as_may_and_a_probe_is_not(
+    client: TestClient, service: Service, loan: dict[str, Any]
 ) -> None:
-    app = web.create(service, edge.Bounds(wait_seconds=0.05))
-
-    async def late(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
-        scope[edge.ARRIVED] = (time.perf_counter() - waited, beside)
-        await app(scope, receive, send)
-
-    client = TestClient(late)
+    service.waiting = service.most_waiting - 1
+    assert client.post("/predict", json=loan).status_code == 200
+    assert service.waiting == service.most_waiting - 1, "it waits no more"
+    service.waiting += 1
     answer = client.post("/predict", json=loan)
-    assert answer.status_code == status
-    if status == 503:
-        assert answer.json()["code"] == "shed"
-        assert answer.headers["retry-after"] == "1"
+    assert (answer.status_code, answer.json()["code"]) == (503, "shed")
+    assert answer.headers["retry-after"] == "1"
     assert client.get("/v2/health/ready").status_code == 200
+    assert service.waiting == service.most_waiting, "who was refused never waited"
 
 
 def test_a_bug_is_answered_as_json_and_logged_without_the_loan(

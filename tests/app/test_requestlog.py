@@ -325,3 +325,15 @@ def test_a_share_that_is_none_is_refused_by_name(service: Service, share: str) -
 def test_a_share_without_a_bucket_is_refused(service: Service) -> None:
     with pytest.raises(model.Unfit, match="FERRY_BUCKET"):
         requestlog.start({"REQUEST_LOG_SAMPLE": "0.1"}, service)
+
+
+def test_a_mirrored_request_is_not_sampled(
+    open_log: Open, service: Service, loan: dict[str, Any]
+) -> None:
+    bucket = Memory()
+    log = open_log(bucket)
+    service.sampled = log
+    inference.score_rows(service, [loan], "mirror-1")
+    inference.score_rows(service, [loan], "other")
+    log.close()
+    assert [line["id"] for line in bucket.lines] == ["other"]
