@@ -139,11 +139,11 @@ def _check_logged(model_id: str, folder: Path, loaded: served.Model, scratch: Pa
 
 def _sign(client: mlflow.MlflowClient, run_id: str, scratch: Path) -> str:
     """Sign the model in `scratch`, and put the signature among the run's evidence."""
-    path = scratch / signing.SIGNATURE
+    path = scratch / weights.SIGNATURE
     signer, public = signing.sign(scratch / weights.MODEL_FOLDER, path)
     client.log_artifact(run_id, str(path), evidence.FOLDER)
     if public is not None:
-        client.log_text(run_id, public.decode(), f"{evidence.FOLDER}/{signing.PUBLIC_KEY}")
+        client.log_text(run_id, public.decode(), f"{evidence.FOLDER}/{weights.PUBLIC_KEY}")
     return signer
 
 

@@ -10,19 +10,16 @@ from typing import Annotated, Any
 import typer
 
 from app import console
-
-KEYLESS = "keyless"
-"""As MODEL_SIGNING_KEY: sign with the identity that the surroundings give, by Sigstore."""
-
-SIGNATURE = "signature.json"
-PUBLIC_KEY = "signer.pem"
-"""Names of the bundle and of the key that it was signed with, among a run's evidence."""
+from app.weights import KEYLESS, PUBLIC_KEY
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
 
 def key_path() -> Path:
-    """The private key: MODEL_SIGNING_KEY, else one in the user's state folder."""
+    """The private key: MODEL_SIGNING_KEY, else one in the user's state folder.
+
+    `keyless` there means to sign with the identity that the surroundings give, by Sigstore.
+    """
     if given := os.environ.get("MODEL_SIGNING_KEY"):
         return Path(given)
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
@@ -53,7 +50,7 @@ def ensure_key(path: Path) -> str:
     public = _public(path)
     if not (beside := path.with_suffix(".pub")).exists():
         beside.write_bytes(public)
-    return _fingerprint(public)
+    return fingerprint(public)
 
 
 def sign(folder: Path, signature: Path) -> tuple[str, bytes | None]:
@@ -65,7 +62,7 @@ def sign(folder: Path, signature: Path) -> tuple[str, bytes | None]:
     from model_signing import signing
 
     path = key_path()
-    config = signing.Config()
+    config = signing.Config().set_hashing_config(_every_file())
     try:
         if str(path) == KEYLESS:
             config.use_sigstore_signer(use_ambient_credentials=True)
@@ -75,7 +72,7 @@ def sign(folder: Path, signature: Path) -> tuple[str, bytes | None]:
             if not os.environ.get("MODEL_SIGNING_KEY"):
                 ensure_key(path)
             public = _public(path)
-            signer = _fingerprint(public)
+            signer = fingerprint(public)
             config.use_elliptic_key_signer(private_key=path)
         config.sign(folder, signature)
     except Exception as error:  # the libraries' errors have no common base
@@ -97,7 +94,7 @@ def verify(
     """
     from model_signing import verifying
 
-    config = verifying.Config()
+    config = verifying.Config().set_hashing_config(_every_file())
     try:
         if public_key is not None:
             config.use_elliptic_key_verifier(public_key=public_key)
@@ -109,6 +106,13 @@ def verify(
         raise console.Refused(f"{signature} is no signature of {folder}: {reason}") from error
 
 
+def _every_file() -> Any:  # noqa: ANN401 - the library's type, which is dear to import
+    """The library's own choice leaves out what Git calls its own, such as `.gitignore`."""
+    from model_signing import hashing
+
+    return hashing.Config().set_ignored_paths(paths=[], ignore_git_paths=False)
+
+
 def _public(private: Path) -> bytes:
     from cryptography.hazmat.primitives import serialization
 
@@ -118,7 +122,7 @@ def _public(private: Path) -> bytes:
     )
 
 
-def _fingerprint(public: bytes) -> str:
+def fingerprint(public: bytes) -> str:
     """As the bundle's hint: over the public key's PEM."""
     return "sha256:" + hashlib.sha256(public).hexdigest()
 
@@ -141,9 +145,15 @@ def _key(as_json: console.AsJson = False) -> None:
 
 @app.command("sign")
 def _sign(folder: Folder, signature: Signature, as_json: console.AsJson = False) -> None:
-    """Sign a model with MODEL_SIGNING_KEY: a private key's file, or `keyless`."""
+    """Sign a model with MODEL_SIGNING_KEY: a private key's file, or `keyless`.
+
+    The public key is put beside the bundle, as a server wants both.
+    """
     with console.exit_codes():
-        signer, _ = sign(folder, signature)
+        signature.parent.mkdir(parents=True, exist_ok=True)
+        signer, public = sign(folder, signature)
+        if public is not None:
+            signature.with_name(PUBLIC_KEY).write_bytes(public)
         console.emit({"signature": str(signature), "signer": signer}, as_json)
 
 

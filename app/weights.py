@@ -12,21 +12,40 @@ MODEL_FILES = ("golden.json", "model.json", "model.onnx")
 MODEL_FOLDER = "model"
 """Where they are: in a run's artifacts, and in the image."""
 
+SIGNATURE_FOLDER = "signature"
+"""Where the image has what follows; a run has it among its evidence."""
+
+SIGNATURE = "signature.json"
+PUBLIC_KEY = "signer.pem"
+"""Names of the signature's bundle and of the key that it was made with."""
+
+KEYLESS = "keyless"
+"""In a fingerprint's place: signed by an identity that Sigstore vouches for, not by a key."""
+
 
 class UnsafeFile(ValueError):
     """Something in a model's folder that is no regular file, such as a symbolic link."""
+
+
+def files(folder: Path) -> dict[str, str]:
+    """The SHA-256 of every file below `folder`, by its relative name, in the names' order.
+
+    Raises `UnsafeFile` for links and special files, `FileNotFoundError` for no folder or no file.
+    """
+    found = {name: _sha256(folder / name) for name in sorted(_names(folder, ""))}
+    if not found:
+        raise FileNotFoundError(f"{folder} has no files to digest")
+    return found
 
 
 def digest(folder: Path) -> str:
     """Digest every file below `folder`, as `sha256:…`: the sha256 over the sorted lines
     `<sha256 of the file>  <relative name>`, so that `sha256sum` can recompute it.
 
-    Raises `UnsafeFile` for links and special files, `FileNotFoundError` for no folder or no file.
+    Raises as `files` does.
     """
-    lines = [f"{_sha256(folder / name)}  {name}\n" for name in sorted(_names(folder, ""))]
-    if not lines:
-        raise FileNotFoundError(f"{folder} has no files to digest")
-    return "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
+    lines = "".join(f"{sha256}  {name}\n" for name, sha256 in files(folder).items())
+    return "sha256:" + hashlib.sha256(lines.encode()).hexdigest()
 
 
 def _names(folder: Path, prefix: str) -> list[str]:

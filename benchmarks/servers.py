@@ -1,5 +1,6 @@
 """Servers under load: how each is started in an environment of its own, and what it costs."""
 
+import json
 import os
 import re
 import shutil
@@ -49,6 +50,7 @@ def running(
     `{rest}` and `{grpc}` in the command are the ports; `folder` holds the model.
     """
     rest, grpc, metrics = (_free_port() for _ in range(3))
+    signature = folder.with_name("signature") / "signature.json"
     environment = {
         **os.environ,
         "PATH": f"{OURS.parent}:{os.environ['PATH']}",  # mlflow looks for its parts there
@@ -56,7 +58,9 @@ def running(
         "MODEL_NAME": NAME,
         "MODEL_VERSION": "1",
         "MODEL_WEIGHTS": out(OURS, "-m", "app.weights", folder).decode().strip(),
+        "MODEL_SIGNER": _signer(folder, signature),
         "MODEL_FOLDER": str(folder),
+        "MODEL_SIGNATURE": str(signature.parent),
         "PORT": str(rest),
         "GRPC_PORT": str(grpc),
         "DRAIN_SECONDS": "0",
@@ -83,6 +87,12 @@ def running(
             process.wait(20)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+def _signer(folder: Path, signature: Path) -> str:
+    """Whose signature of the model is at `signature` now."""
+    signed = out(OURS, "-m", "app.signing", "sign", folder, "--signature", signature, "--json")
+    return json.loads(signed)["signer"]
 
 
 def cpu(pid: int) -> float:

@@ -50,6 +50,7 @@ class ServedRelease(_Shape):
     version: int
     image: str
     weights: str
+    evidence: str
 
 
 class ServedModel(_Shape):

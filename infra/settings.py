@@ -3,56 +3,34 @@
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 import pulumi
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
-from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic import Field, ValidationError
 
 from infra.complaints import Complaint, SettingsError, explain, located
+from infra.models import Model
 from infra.words import (
     Account,
     Commit,
-    Count,
-    Cpu,
     Digest,
     Domain,
     Duration,
     Environment,
     Flag,
-    Fraction,
     Label,
-    Memory,
     ModelName,
-    Percent,
     Region,
     Run,
-    Schedule,
     SecretName,
     Sha256,
-    Steps,
+    Signer,
+    Strict,
     Word,
 )
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-    )
-
-
-class Data(_Strict):
+class Data(Strict):
     """What a pin says of the snapshot its model was trained on."""
 
     key: Word
@@ -60,27 +38,29 @@ class Data(_Strict):
     sha256: Sha256
 
 
-class Pin(_Strict):
+class Pin(Strict):
     """What a stack serves of one model. Written by `ferry`, never by hand."""
 
     version: Annotated[int, Field(strict=True, ge=1)]
     run: Run
     image: Digest
     weights: Digest
+    signer: Signer
+    """Digest of the public key that the weights are signed with."""
     data: Data
     features: Digest
     commit: Commit
     evidence: Digest
 
 
-class ClusterFoundation(_Strict):
+class ClusterFoundation(Strict):
     """An existing Kubernetes; `context` names one in the kubeconfig, null takes its current."""
 
     kind: Literal["cluster"]
     context: Word | None = None
 
 
-class AwsFoundation(_Strict):
+class AwsFoundation(Strict):
     """An account of Amazon's, where the stack makes its own Kubernetes."""
 
     kind: Literal["aws"]
@@ -92,13 +72,13 @@ class AwsFoundation(_Strict):
 Lack = Literal["encryption", "publicAccessBlock", "lifecycle", "defaultRetention"]
 
 
-class ObjectStore(_Strict):
+class ObjectStore(Strict):
     """What the stack's S3 does not have, so that nothing is left out silently."""
 
     lacks: frozenset[Lack] = frozenset()
 
 
-class Ingress(_Strict):
+class Ingress(Strict):
     """The cluster's Ingress controller: its class, and the namespace that it runs in."""
 
     class_name: Annotated[Label, Field(alias="class")]
@@ -106,18 +86,18 @@ class Ingress(_Strict):
     namespace: Label = "traefik"
 
 
-class DataKeeping(_Strict):
+class DataKeeping(Strict):
     """`keep` refuses deletion and leaves the data behind even so; `lock_days` is object lock."""
 
     keep: Flag
     lock_days: Annotated[int, Field(strict=True, ge=1, le=36500)]
 
 
-class Mlflow(_Strict):
+class Mlflow(Strict):
     database: Literal["volume", "rds"] = "volume"
 
 
-class Receivers(_Strict):
+class Receivers(Strict):
     """Names of secrets that hold where an alert goes; never the values themselves."""
 
     slack: SecretName | None = None
@@ -125,74 +105,22 @@ class Receivers(_Strict):
     email: SecretName | None = None
 
 
-class Monitoring(_Strict):
+class Monitoring(Strict):
     retention: Duration = "7d"
     grafana: Flag = False
     receivers: Receivers = Receivers()
 
 
-class Scaling(_Strict):
-    """Replica bounds of the autoscaler and the CPU use that it aims at."""
-
-    minimum: Count = 2
-    maximum: Count = 4
-    cpu_percent: Percent = 70
-
-    @model_validator(mode="after")
-    def _bounds(self) -> Self:
-        if self.minimum > self.maximum:
-            raise PydanticCustomError("expected", "minimum <= maximum")
-        return self
-
-
-class Resources(_Strict):
-    """What one replica asks for, and may use of memory at the most."""
-
-    cpu: Cpu = "250m"
-    memory: Memory = "256Mi"
-    gpu: Annotated[int, Field(strict=True, ge=0, le=16)] = 0
-
-
-class Rolling(_Strict):
-    kind: Literal["rolling"]
-
-
-class Canary(_Strict):
-    """Traffic in `steps` of percent; each waits for `minimum_requests` within `deadline`."""
-
-    kind: Literal["canary"]
-    steps: Steps
-    minimum_requests: Annotated[int, Field(strict=True, ge=1)]
-    deadline: Duration
-
-
-class Gates(_Strict):
-    """Bounds that a release must keep; None where the stack asks for none."""
-
-    minimum_auc: Fraction | None = None
-    maximum_fairness_gap: Fraction | None = None
-
-
-class Road(_Strict):
-    """The model's jobs in the cluster: each day's data, and what trains and scores on demand."""
-
-    schedule: Schedule
-
-
-class Model(_Strict):
-    scaling: Scaling = Scaling()
-    resources: Resources = Resources()
-    delivery: Annotated[Rolling | Canary, Field(discriminator="kind")] = Rolling(kind="rolling")
-    gates: Gates = Gates()
-    road: Road | None = None
-
-
-class Platform(_Strict):
+class Platform(Strict):
     """`ferry:platform`, edited by people."""
 
     environment: Environment
     foundation: Annotated[ClusterFoundation | AwsFoundation, Field(discriminator="kind")]
     object_store: ObjectStore = ObjectStore()
+    below: Environment | None = None
+    """The stack that releases come from; None where they are built."""
+    signers: tuple[Signer, ...] = ()
+    """Whose signatures are taken; empty: anybody's, and the pin alone names the signer."""
     ingress: Ingress
     data: DataKeeping
     mlflow: Mlflow = Mlflow()
@@ -200,7 +128,7 @@ class Platform(_Strict):
     models: Mapping[ModelName, Model] = Field(default_factory=dict)
 
 
-class Settings(_Strict):
+class Settings(Strict):
     """One stack's configuration: what people edit, and the pins that only `ferry` writes."""
 
     platform: Annotated[Platform, Field(alias="ferry:platform")]
@@ -281,3 +209,9 @@ def _contradictions(settings: Settings) -> Iterator[Complaint]:
             "'rds'",
             f"'volume': a foundation of kind {platform.foundation.kind} has no RDS",
         )
+    if platform.below == platform.environment:
+        yield Complaint(("ferry:platform", "below"), repr(platform.below), "another stack")
+    for model, pin in settings.pins.items():
+        if platform.signers and pin.signer not in platform.signers:
+            path = ("ferry:pins", model, "signer")
+            yield Complaint(path, repr(pin.signer), "one of ferry:platform.signers")

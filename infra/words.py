@@ -3,8 +3,23 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, Strict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import Strict as Exact
+from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
+
+
+class Strict(BaseModel):
+    """A block of settings: camelCase in YAML, unknown keys refused, never changed."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+    )
+
 
 # Host names under the stack's domain, and images in its registry, that are the platform's own.
 RESERVED = frozenset({"alertmanager", "grafana", "jobs", "mlflow", "prometheus", "registry", "s3"})
@@ -58,8 +73,11 @@ def _matching(pattern: str, words: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-_Text = Annotated[str, Strict()]
+_Text = Annotated[str, Exact()]
 Digest = Annotated[_Text, _matching("sha256:[0-9a-f]{64}", "sha256: and 64 hex digits")]
+Signer = Annotated[
+    _Text, _matching("sha256:[0-9a-f]{64}|keyless", "sha256: and 64 hex digits, or keyless")
+]
 Sha256 = Annotated[_Text, _matching("[0-9a-f]{64}", "64 hex digits")]
 Commit = Annotated[_Text, _matching("[0-9a-f]{40}", "a commit, 40 hex digits")]
 Run = Annotated[_Text, _matching("[0-9a-f]{32}", "an MLflow run, 32 hex digits")]
@@ -90,7 +108,7 @@ Schedule = Annotated[_Text, AfterValidator(_cron)]
 SecretName = Annotated[
     _Text, _matching("[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", "the name of a secret, not its value")
 ]
-Flag = Annotated[bool, Strict()]
+Flag = Annotated[bool, Exact()]
 Fraction = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(strict=True, ge=1, le=1000)]
 Percent = Annotated[int, Field(strict=True, ge=1, le=100)]

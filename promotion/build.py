@@ -14,6 +14,11 @@ from promotion.stack import Stack
 CODE = ("app",)
 DOCKERFILE = "app/Dockerfile"
 
+SIGNATURE = "signature"
+"""The context's folder of what the weights are verified by; beside them, not among them."""
+
+KEYLESS = "keyless"
+
 
 def build(
     stack: Stack, model: str, version: int | None, say: Callable[[str], None]
@@ -32,6 +37,12 @@ def build(
             f"{model} version {number} was trained with changes to app/ that commit "
             f"{registered.commit[:12]} does not have; commit them, then `make release`"
         )
+    if registered.signer == KEYLESS:
+        raise GateRefused(
+            f"{model} version {number} is signed keyless, which no pod can verify: it does not "
+            "know who must have signed, and cannot ask Sigstore; train and register again, "
+            "with the file of a key as MODEL_SIGNING_KEY"
+        )
     bucket = stack.bucket()
     folder = evidence.prefix(model, number)
     if (stored := evidence.read(bucket, evidence.record(model, number))) is not None:
@@ -44,6 +55,9 @@ def build(
         images.context(registered.commit, CODE, stack.directory, context)
         registry.download(registered.run, "model", context)
         files = _evidence(registry, registered, context / "evidence")
+        (context / SIGNATURE).mkdir()
+        for name in evidence.SIGNATURE:
+            (context / SIGNATURE / name).write_bytes(files[name])
         image = _image(stack, registered, context, say)
     release = Release(
         **registered.model_dump(exclude={"dirty"}),
@@ -80,7 +94,7 @@ def _evidence(registry: ModelRegistry, registered: Registered, folder: Path) -> 
         raise GateRefused(
             f"run {registered.run} has no {', '.join(missing)} among its evidence; train again"
         )
-    shutil.rmtree(folder)  # the image's context holds code and weights alone
+    shutil.rmtree(folder)  # of all this the image needs the signature alone
     return files
 
 
@@ -101,6 +115,7 @@ def _image(stack: Stack, registered: Registered, context: Path, say: Callable[[s
             "VERSION": str(registered.version),
             "REVISION": registered.commit,
             "WEIGHTS": registered.weights,
+            "SIGNER": registered.signer,
         },
     )
     images.push(reference)

@@ -11,14 +11,16 @@ from promotion.refusals import Conflict, DependencyDown, GateRefused
 RECORD = "release.json"
 """The file that lists the digests of all others."""
 
-REQUIRED = frozenset(
+SIGNATURE = frozenset({"signature.json", "signer.pem"})
+"""What the weights are verified by: the signature's bundle, and the signer's public key."""
+
+REQUIRED = SIGNATURE | frozenset(
     {
         "metrics.json",
         "fairness.json",
         "privacy.json",
         "card.md",
         "card.html",
-        "signature.json",
         "contract.json",
     }
 )

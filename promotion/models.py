@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from infra.settings import Commit, Data, Digest
+from infra.settings import Commit, Data, Digest, Signer
 from promotion.refusals import DependencyDown, GateRefused
 from promotion.stack import Stack
 
@@ -30,6 +30,7 @@ class Registered(BaseModel):
     data: Data
     features: Digest
     weights: Digest
+    signer: Signer
     dirty: bool
     """Whether the code it was trained with differed from its commit."""
 
@@ -112,6 +113,20 @@ class ModelRegistry:
         with self._answers(f"{model} has no version {version}"):
             for name, value in tags.items():
                 self._client.set_model_version_tag(model, str(version), f"ferry.{name}", value)
+
+    def point(self, model: str, alias: str, version: int) -> None:
+        """Make `alias` name a version, whatever it named before."""
+        with self._answers(f"{model} has no version {version} in {self.url}"):
+            self._client.set_registered_model_alias(model, alias, str(version))
+
+    def delete(self, model: str, version: int) -> bool:
+        """Delete a version; False when there is none."""
+        try:
+            with self._answers(f"{model} has no version {version} in {self.url}"):
+                self._client.delete_model_version(model, str(version))
+        except GateRefused:
+            return False
+        return True
 
     @contextmanager
     def _answers(self, missing: str) -> Generator[None]:

@@ -4,9 +4,9 @@ import hashlib
 import json
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from infra.settings import Commit, Data, Digest, Pin
+from infra.settings import Commit, Data, Digest, Pin, Signer
 from promotion.refusals import GateRefused
 
 FORMAT = 1
@@ -26,6 +26,7 @@ class Release(BaseModel):
     run: str
     image: Digest
     weights: Digest
+    signer: Signer
     data: Data
     features: Digest
     commit: Commit
@@ -42,6 +43,7 @@ class Release(BaseModel):
             run=self.run,
             image=self.image,
             weights=self.weights,
+            signer=self.signer,
             data=self.data,
             features=self.features,
             commit=self.commit,
@@ -50,13 +52,22 @@ class Release(BaseModel):
 
     @classmethod
     def read(cls, document: bytes, *, evidence: Digest | None = None) -> Self:
-        """From the stored bytes; refuses bytes that are not what `evidence` pins."""
+        """From the stored bytes; refuses what is no release, or not what `evidence` pins."""
         if evidence is not None and digest(document) != evidence:
             raise GateRefused(
                 f"release.json has digest {digest(document)}, the pin wants {evidence}: "
                 "the evidence was changed after it was pinned"
             )
-        return cls.model_validate_json(document)
+        try:
+            return cls.model_validate_json(document)
+        except ValidationError as error:
+            wrong = sorted(
+                {".".join(map(str, item["loc"])) or "all of it" for item in error.errors()}
+            )
+            raise GateRefused(
+                f"release.json is no release of this format: {', '.join(wrong)}; "
+                "train and register again, evidence is written once"
+            ) from error
 
 
 def digest(content: bytes) -> str:

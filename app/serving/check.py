@@ -1,4 +1,4 @@
-"""Check: the image's self-test, run while it is built; fails when it scores unlike training."""
+"""Check: the image's self-test, run while it is built: signed, and scoring as in training."""
 
 import sys
 from importlib.metadata import version
@@ -10,7 +10,7 @@ import onnxruntime
 
 from app import weights
 from app.schema import Schema
-from app.serving import model
+from app.serving import model, verify
 
 _LIBRARIES = ("numpy", "onnxruntime", "msgspec")
 
@@ -29,8 +29,8 @@ def differences(folder: Path) -> list[str]:
     ]
 
 
-def main(folder: Path, expected_weights: str) -> int:
-    """Load the model as the server does; 0 when it may serve, 3 when it may not."""
+def main(folder: Path, expected_weights: str, signature: Path, signer: str) -> int:
+    """Verify and load the model as the server does; 0 when it may serve, 3 when it may not."""
     libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     names = tuple(sorted(path.name for path in folder.iterdir())) if folder.is_dir() else ()
     if names != weights.MODEL_FILES:
@@ -41,6 +41,7 @@ def main(folder: Path, expected_weights: str) -> int:
         )
         return 3
     try:
+        verify.verify(folder, signature, signer)
         loaded = model.load(folder, expected_weights)
     except model.Unfit as error:
         print(f"refused: {error}; here are {libraries}", file=sys.stderr)
@@ -60,4 +61,4 @@ def _explain(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), sys.argv[4]))

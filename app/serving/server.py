@@ -15,7 +15,8 @@ from typing import Self
 import uvicorn
 import uvloop
 
-from app.serving import connection, edge, grpc_server, logs, model, requestlog, web
+from app import weights
+from app.serving import connection, edge, grpc_server, logs, model, requestlog, verify, web
 from app.serving.metrics import Metrics
 from app.serving.service import OnlineRows, Service
 
@@ -27,12 +28,14 @@ _IN_FLIGHT_SECONDS = 15
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The server's environment; the three MODEL_ values come from the release and are required."""
+    """The server's environment; the four MODEL_ values of a release are required."""
 
     name: str
     version: str
     weights: str
+    signer: str
     folder: Path
+    signature: Path
     port: int
     grpc_port: int
     online_store: str | None
@@ -46,7 +49,7 @@ class Settings:
 
         Raises `model.Unfit` naming every variable that is missing, or the one that is no number.
         """
-        required = ("MODEL_NAME", "MODEL_VERSION", "MODEL_WEIGHTS")
+        required = ("MODEL_NAME", "MODEL_VERSION", "MODEL_WEIGHTS", "MODEL_SIGNER")
         missing = [name for name in required if not environment.get(name)]
         if missing:
             raise model.Unfit(f"{', '.join(missing)} not set; the release gives these values")
@@ -55,7 +58,9 @@ class Settings:
                 name=environment["MODEL_NAME"],
                 version=environment["MODEL_VERSION"],
                 weights=environment["MODEL_WEIGHTS"],
-                folder=Path(environment.get("MODEL_FOLDER", "model")),
+                signer=environment["MODEL_SIGNER"],
+                folder=Path(environment.get("MODEL_FOLDER", weights.MODEL_FOLDER)),
+                signature=Path(environment.get("MODEL_SIGNATURE", weights.SIGNATURE_FOLDER)),
                 port=int(environment.get("PORT", "8080")),
                 grpc_port=int(environment.get("GRPC_PORT", "8081")),
                 online_store=environment.get("ONLINE_STORE") or None,
@@ -144,7 +149,7 @@ def _rest(app: edge.App, port: int) -> _Server:
 
 
 async def _load(service: Service, settings: Settings) -> None:
-    loaded = await asyncio.to_thread(model.load, settings.folder, settings.weights)
+    loaded = await asyncio.to_thread(_verified, settings)
     if loaded.info.name != settings.name:
         raise model.Unfit(
             f"the weights are of model {loaded.info.name}, MODEL_NAME is {settings.name}"
@@ -156,6 +161,11 @@ async def _load(service: Service, settings: Settings) -> None:
     gc.freeze()
     service.serve(loaded)
     logs.write("ready", model=settings.name, version=settings.version)
+
+
+def _verified(settings: Settings) -> model.Model:
+    verify.verify(settings.folder, settings.signature, settings.signer)
+    return model.load(settings.folder, settings.weights)
 
 
 def _online(loaded: model.Model, store: str) -> OnlineRows:

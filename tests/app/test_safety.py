@@ -15,12 +15,11 @@ import mlflow.artifacts
 import numpy as np
 import onnx
 import pytest
-from conftest import ROOT, Trained
+from conftest import ROOT, Checked, Trained
 from mlflow.entities import FileInfo
 from onnx import TensorProto, helper
 
 from app import console, fetch, safety, weights
-from app.serving import check
 from app.serving import model as served
 
 PICKLE_OPCODES = (b"csubprocess\n", b"cposix\n", b"cos\n", b"c__builtin__\n", b"cbuiltins\n")
@@ -195,7 +194,9 @@ def test_the_bombs_are_live(marker: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_no_format_is_taken_for_a_graph(folder: Path, marker: Path, name: str) -> None:
+def test_no_format_is_taken_for_a_graph(
+    checked: Checked, folder: Path, marker: Path, name: str
+) -> None:
     (folder / "model.onnx").write_bytes(FORMATS[name](marker))
     # Its digest is right: whoever can write a model can write its digest.
     digest = weights.digest(folder)
@@ -203,27 +204,31 @@ def test_no_format_is_taken_for_a_graph(folder: Path, marker: Path, name: str) -
         safety.check(folder)
     with pytest.raises(served.Unfit):
         served.load(folder, digest)
-    assert check.main(folder, digest) == 3
+    assert checked(folder, digest) == 3
     assert not marker.exists()
 
 
 @pytest.mark.parametrize("name", ["pickle", "joblib", "npz", "torch", "zip_bomb", "huge_length"])
 @pytest.mark.parametrize("file", ["model.json", "golden.json"])
-def test_no_format_is_taken_for_metadata(folder: Path, marker: Path, name: str, file: str) -> None:
+def test_no_format_is_taken_for_metadata(
+    checked: Checked, folder: Path, marker: Path, name: str, file: str
+) -> None:
     (folder / file).write_bytes(FORMATS[name](marker))
     digest = weights.digest(folder)
     with pytest.raises(served.Unfit, match="metadata cannot be read"):
         served.load(folder, digest)
-    assert check.main(folder, digest) == 3
+    assert checked(folder, digest) == 3
     assert not marker.exists()
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_file_beside_the_three_is_refused(folder: Path, marker: Path, suffix: str) -> None:
+def test_a_file_beside_the_three_is_refused(
+    checked: Checked, folder: Path, marker: Path, suffix: str
+) -> None:
     (folder / f"model.{suffix}").write_bytes(_pickle(marker))
     with pytest.raises(console.Refused, match=rf"too many: model\.{suffix}"):
         safety.check(folder)
-    assert check.main(folder, weights.digest(folder)) == 3
+    assert checked(folder, weights.digest(folder)) == 3
     assert not marker.exists()
 
 

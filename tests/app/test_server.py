@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MODEL, ROOT, Trained
+from conftest import MODEL, ROOT, Signed, Trained, sign
 
 from app import weights
 from app.serving import model, server
@@ -58,13 +58,15 @@ def _free_port() -> int:
 
 
 @pytest.fixture
-def environment(trained: Trained, tmp_path: Path) -> dict[str, str]:
+def environment(trained: Trained, signed: Signed, tmp_path: Path) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "MODEL_NAME": MODEL.name,
         "MODEL_VERSION": "7",
         "MODEL_WEIGHTS": trained.weights,
+        "MODEL_SIGNER": signed.signer,
         "MODEL_FOLDER": str(trained.folder),
+        "MODEL_SIGNATURE": str(signed.folder),
         "PORT": str(_free_port()),
         "GRPC_PORT": str(_free_port()),
         "DRAIN_SECONDS": "0.5",
@@ -103,6 +105,7 @@ def test_it_serves_and_leaves_with_zero(start: Start, loan: dict[str, Any]) -> N
     assert running.process.wait(10) == 0
 
 
+@pytest.mark.slow
 def test_it_drains_before_it_leaves(start: Start, loan: dict[str, Any]) -> None:
     running = start(DRAIN_SECONDS="1")
     running.wait_for("/v2/health/ready", 200)
@@ -139,6 +142,8 @@ def test_a_second_signal_skips_the_drain(start: Start) -> None:
     [
         ({"MODEL_WEIGHTS": "sha256:" + "0" * 64}, "the release says sha256:" + "0" * 64),
         ({"MODEL_WEIGHTS": ""}, "MODEL_WEIGHTS not set"),
+        ({"MODEL_SIGNER": "sha256:" + "0" * 64}, "signer.pem is the key sha256:"),
+        ({"MODEL_SIGNER": ""}, "MODEL_SIGNER not set"),
         ({"MODEL_NAME": "", "MODEL_VERSION": ""}, "MODEL_NAME, MODEL_VERSION not set"),
         ({"MODEL_NAME": "other"}, f"the weights are of model {MODEL.name}"),
         ({"MODEL_FOLDER": "nowhere"}, "cannot be digested"),
@@ -211,7 +216,11 @@ def test_a_store_that_cannot_be_asked_is_unfit(
         document["key"] = "loan_id"
     (folder / "model.json").write_text(json.dumps(document))
     running = start(
-        ONLINE_STORE=store, MODEL_FOLDER=str(folder), MODEL_WEIGHTS=weights.digest(folder)
+        ONLINE_STORE=store,
+        MODEL_FOLDER=str(folder),
+        MODEL_WEIGHTS=weights.digest(folder),
+        MODEL_SIGNER=sign(folder, tmp_path / "signature"),
+        MODEL_SIGNATURE=str(tmp_path / "signature"),
     )
     output, _ = running.process.communicate(timeout=30)
     assert running.process.returncode == 3
@@ -231,8 +240,14 @@ def test_serving_imports_nothing_that_trains() -> None:
 
 
 def test_settings_have_defaults_for_all_that_the_release_does_not_give() -> None:
-    given = {"MODEL_NAME": "m", "MODEL_VERSION": "1", "MODEL_WEIGHTS": "sha256:0"}
+    given = {
+        "MODEL_NAME": "m",
+        "MODEL_VERSION": "1",
+        "MODEL_WEIGHTS": "sha256:0",
+        "MODEL_SIGNER": "sha256:1",
+    }
     settings = server.Settings.read(given)
-    assert (settings.folder, settings.port) == (Path("model"), 8080)
+    folders = (settings.folder, settings.signature)
+    assert (*folders, settings.port) == (Path("model"), Path("signature"), 8080)
     with pytest.raises(model.Unfit, match="DRAIN_SECONDS"):
         server.Settings.read({**given, "DRAIN_SECONDS": "soon"})

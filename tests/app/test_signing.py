@@ -9,6 +9,7 @@ from conftest import Trained
 from typer.testing import CliRunner
 
 from app import console, signing, weights
+from app.serving import verify
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def _command(*arguments: str) -> tuple[int, str]:
 def test_what_was_signed_verifies_and_keeps_its_digest(
     folder: Path, key: Path, tmp_path: Path, trained: Trained
 ) -> None:
-    signature = tmp_path / "signature.json"
+    signature = tmp_path / "signature" / "signature.json"
     code, output = _command("sign", str(folder), "--signature", str(signature), "--json")
     assert code == 0, output
     code, made = _command("key", "--json")
@@ -40,6 +41,7 @@ def test_what_was_signed_verifies_and_keeps_its_digest(
     )
     assert code == 0, output
     assert weights.digest(folder) == trained.weights
+    verify.verify(folder, signature.parent, json.loads(made)["fingerprint"])  # as a server does
 
 
 @pytest.mark.parametrize("name", weights.MODEL_FILES)
@@ -134,7 +136,7 @@ def test_keyless_signing_needs_an_identity(
     from model_signing._signing import sign_sigstore
 
     monkeypatch.setattr(sign_sigstore.Signer, "__init__", nobody)
-    monkeypatch.setenv("MODEL_SIGNING_KEY", signing.KEYLESS)
+    monkeypatch.setenv("MODEL_SIGNING_KEY", weights.KEYLESS)
     with pytest.raises(console.Refused, match="no ambient identity"):
         signing.sign(folder, tmp_path / "signature.json")
     code, output = _command("key")

@@ -25,6 +25,9 @@ PARTS = {
 }
 
 
+SIGNER = "sha256:" + "e" * 64
+
+
 def bucket(build: Build, **changes: Any) -> Recorder:  # noqa: ANN401
     given: dict[str, Any] = {"keep": False, "lock_days": 90, "passing": ("mlflow/",), **changes}
     return build(lambda: Bucket("ferry-dev", BucketArgs(**given)))
@@ -38,6 +41,7 @@ def model(**changes: Any) -> ModelServiceArgs:  # noqa: ANN401
         "image": f"registry/credit@{DIGEST}",
         "version": 7,
         "weights": DIGEST,
+        "signer": SIGNER,
         **changes,
     }
     return ModelServiceArgs(**given)
@@ -324,6 +328,7 @@ def test_a_replica_is_told_what_it_must_find_in_its_image(build: Build) -> None:
         "MODEL_NAME": "credit",
         "MODEL_VERSION": "7",
         "MODEL_WEIGHTS": DIGEST,
+        "MODEL_SIGNER": SIGNER,
     }
 
 

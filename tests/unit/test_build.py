@@ -19,7 +19,7 @@ from tests.unit.test_settings import PLATFORM
 def world(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """One registered version whose image would be `a_release`'s; remembers what was done."""
     release = a_release()
-    world = SimpleNamespace(release=release, stored=None, done=[], dirty=False, missing="")
+    world = SimpleNamespace(release=release, stored=None, done=[], dirty=False, missing="", tags={})
 
     class Registry:
         def __init__(self, stack: Stack) -> None: ...
@@ -32,7 +32,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
         def version(self, model: str, version: int) -> Registered:
             fields = release.model_dump(exclude={"format", "image", "files"})
-            return Registered(**fields, dirty=world.dirty)
+            return Registered(**{**fields, **world.tags}, dirty=world.dirty)
 
         def download(self, run: str, folder: str, into: Path) -> None:
             (into / folder).mkdir()
@@ -48,7 +48,13 @@ def world(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         world.done.append(("context", commit))
 
     def image(stack: Stack, registered: Registered, context: Path, say: object) -> str:
-        assert [path.name for path in context.iterdir()] == ["model"], "no evidence in the image"
+        found = {path.relative_to(context).as_posix() for path in context.rglob("*")}
+        signature = {"signature", "signature/signature.json", "signature/signer.pem"}
+        assert found == {"model", *signature}, (
+            "of the evidence, the signature alone is in the image"
+        )
+        for name in ("signature.json", "signer.pem"):
+            assert (context / "signature" / name).read_text() == f"the {name}"
         world.done.append(("image", registered.version))
         return release.image
 
@@ -106,6 +112,13 @@ def test_code_that_no_commit_holds_is_refused_before_anything_is_built(
 ) -> None:
     world.dirty = True
     with pytest.raises(GateRefused, match="commit them, then `make release`"):
+        world.build()
+    assert world.done == []
+
+
+def test_what_no_pod_can_verify_is_refused_before_anything_is_built(world: SimpleNamespace) -> None:
+    world.tags = {"signer": "keyless"}
+    with pytest.raises(GateRefused, match=r"no pod can verify.*MODEL_SIGNING_KEY"):
         world.build()
     assert world.done == []
 

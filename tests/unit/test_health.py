@@ -51,7 +51,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def served(server: Server) -> dict[str, ServedModel]:
-    release = ServedRelease(version=3, image="sha256:" + "1" * 64, weights="sha256:" + "2" * 64)
+    image, weights, evidence = ("sha256:" + digit * 64 for digit in "123")
+    release = ServedRelease(version=3, image=image, weights=weights, evidence=evidence)
     url = f"http://127.0.0.1:{server.server_port}"
     model = ServedModel(url=url, namespace="m", rollout="credit-default", release=release)
     return {"credit-default": model}

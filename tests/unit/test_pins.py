@@ -34,6 +34,7 @@ some_pins = st.fixed_dictionaries(
         "run": hexadecimal(32),
         "image": digests,
         "weights": digests,
+        "signer": digests | st.just("keyless"),
         "data": st.fixed_dictionaries(
             {"key": words, "versionId": words, "sha256": hexadecimal(64)}
         ),
@@ -51,6 +52,7 @@ def a_pin(version: int = 1) -> Pin:
         run="1" * 32,
         image=digest,
         weights=digest,
+        signer=digest,
         data=Data(key="data/loans.parquet", version_id="v", sha256="2" * 64),
         features=digest,
         commit="3" * 40,

@@ -22,6 +22,7 @@ def a_release(**changes: object) -> Release:
         "run": "1" * 32,
         "image": ZEROS,
         "weights": ZEROS,
+        "signer": ZEROS,
         "data": Data(key="data/loans.parquet", version_id="v", sha256="2" * 64),
         "features": ZEROS,
         "commit": "3" * 40,
@@ -56,6 +57,7 @@ def test_a_release_is_read_back_from_its_own_bytes() -> None:
         {"run": "4" * 32},
         {"image": "sha256:" + "1" * 64},
         {"weights": "sha256:" + "1" * 64},
+        {"signer": "keyless"},
         {"commit": "4" * 40},
         {"files": {"metrics.json": "sha256:" + "1" * 64}},
     ],
@@ -65,6 +67,17 @@ def test_no_field_can_change_under_a_pin(change: dict[str, object]) -> None:
     pinned = a_release().pin().evidence
     with pytest.raises(GateRefused, match="changed after it was pinned"):
         Release.read(a_release(**change).document(), evidence=pinned)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"), [('"signer"', '"signed"', "signed, signer"), ("{", "[", "all of it")]
+)
+def test_what_is_no_release_is_refused_by_the_names_that_are_wrong(
+    old: str, new: str, named: str
+) -> None:
+    document = a_release().document().decode().replace(old, new, 1).encode()
+    with pytest.raises(GateRefused, match=f"no release of this format: {named}; train"):
+        Release.read(document)
 
 
 def test_the_pin_names_the_digest_of_the_stored_document() -> None:

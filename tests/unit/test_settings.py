@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from infra.settings import Canary, Pin, Platform, Road, Settings, SettingsError, parse
+from infra.models import Canary, Road
+from infra.settings import Pin, Platform, Settings, SettingsError, parse
 
 ROOT = Path(__file__).parents[2]
 DIGEST = "sha256:" + "1" * 64
@@ -35,6 +36,7 @@ PINS = f"""\
       run: {"3f" * 16}
       image: {DIGEST}
       weights: {DIGEST}
+      signer: {DIGEST}
       data: {{key: data/loans.parquet, versionId: v1, sha256: {"a" * 64}}}
       features: {DIGEST}
       commit: {"9a" * 20}
@@ -122,7 +124,7 @@ def test_everything_wrong_is_said_at_once_in_the_order_of_the_file() -> None:
         (
             "kind: canary",
             "kind: canarie",
-            "found 'canarie', expected 'rolling', 'canary'; did you mean canary?",
+            "found 'canarie', expected 'rolling', 'canary', 'blueGreen'; did you mean canary?",
         ),
         ("kind: cluster,", "kind: aws,", "ferry:platform.foundation.region: found nothing"),
         ("{kind: cluster, context: null}", "{}", "expected a mapping with the key kind"),
@@ -154,6 +156,12 @@ def test_everything_wrong_is_said_at_once_in_the_order_of_the_file() -> None:
             "    mlflow: {database: rds}\n    models:",
             "a foundation of kind cluster has no RDS",
         ),
+        (
+            "    models:",
+            f"    signers: ['sha256:{'2' * 64}']\n    models:",
+            "signer: found 'sha256:1111",
+        ),
+        ("    models:", "    below: dev\n    models:", "expected another stack"),
         (
             "      credit-default:\n        scaling",
             "      mlflow:\n        scaling",
@@ -333,6 +341,8 @@ def test_platform_has_no_key_that_the_contract_does_not_name() -> None:
         "environment",
         "foundation",
         "objectStore",
+        "below",
+        "signers",
         "ingress",
         "data",
         "mlflow",

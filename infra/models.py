@@ -1,0 +1,89 @@
+"""How a model is served, delivered and gated: one entry of `ferry:platform.models`."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from infra.words import (
+    Count,
+    Cpu,
+    Duration,
+    Fraction,
+    Memory,
+    Percent,
+    Schedule,
+    Steps,
+    Strict,
+)
+
+
+class Scaling(Strict):
+    """Replica bounds of the autoscaler and the CPU use that it aims at."""
+
+    minimum: Count = 2
+    maximum: Count = 4
+    cpu_percent: Percent = 70
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if self.minimum > self.maximum:
+            raise PydanticCustomError("expected", "minimum <= maximum")
+        return self
+
+
+class Resources(Strict):
+    """What one replica asks for, and may use of memory at the most."""
+
+    cpu: Cpu = "250m"
+    memory: Memory = "256Mi"
+    gpu: Annotated[int, Field(strict=True, ge=0, le=16)] = 0
+
+
+class Rolling(Strict):
+    kind: Literal["rolling"]
+
+
+class Canary(Strict):
+    """Traffic in `steps` of percent; each waits for `minimum_requests` within `deadline`."""
+
+    kind: Literal["canary"]
+    steps: Steps
+    minimum_requests: Annotated[int, Field(strict=True, ge=1)]
+    deadline: Duration
+
+
+class BlueGreen(Strict):
+    """All traffic at once, after `minimum_requests` mirrored ones were judged by the `deadline`."""
+
+    kind: Literal["blueGreen"]
+    minimum_requests: Annotated[int, Field(strict=True, ge=1)]
+    deadline: Duration
+
+
+class Gates(Strict):
+    """Bounds that a release must keep; None where the stack asks for none."""
+
+    minimum_auc: Fraction | None = None
+    maximum_fairness_gap: Fraction | None = None
+    """Beyond what chance alone gives, of both measures of fairness."""
+    maximum_age: Duration | None = None
+    """Of the evidence, from training to promotion."""
+    approvals: Annotated[int, Field(strict=True, ge=0, le=10)] = 0
+    """Of people other than the one who promotes."""
+
+
+class Road(Strict):
+    """The model's jobs in the cluster: each day's data, and what trains and scores on demand."""
+
+    schedule: Schedule
+
+
+class Model(Strict):
+    scaling: Scaling = Scaling()
+    resources: Resources = Resources()
+    delivery: Annotated[Rolling | Canary | BlueGreen, Field(discriminator="kind")] = Rolling(
+        kind="rolling"
+    )
+    gates: Gates = Gates()
+    road: Road | None = None
