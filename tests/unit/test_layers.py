@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = {"infra", "components", "promotion", "app", "policy", "lab"}
+ROOMS = {"infra", "components", "promotion", "app", "policy", "lab", "analysis"}
 ALLOWED = {
     "infra": {"infra", "components"},
     "promotion": {"promotion", "infra.outputs", "infra.settings"},
@@ -14,6 +14,7 @@ ALLOWED = {
     "policy": {"policy"},
     "app": {"app"},
     "lab": {"lab"},
+    "analysis": {"analysis"},
 }
 FOREIGN = {"app": {"pulumi", "pulumi_aws", "pulumi_docker", "pulumi_kubernetes", "pulumi_random"}}
 

@@ -1,0 +1,210 @@
+"""`python -m analysis.delivered`: waits until a Rollout serves an image, or says why it does not.
+
+Exit codes: 0 it does, 1 it was aborted, failed or is late, 2 usage. The last line on stdout, and
+the termination message, is a JSON document: that of the judge where there was a verdict.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from analysis import words
+from analysis.cluster import Cluster, Unanswered
+
+LOOK_SECONDS = 1.0
+HASH = "rollouts-pod-template-hash"
+_BAD = ("Failed", "Error", "Inconclusive")
+
+Object = Mapping[str, Any]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Wait; the exit code."""
+    options = _parser().parse_args(arguments)
+    document = asyncio.run(_delivered(options))
+    words.last(document, options.termination_log)
+    return 0 if document["delivered"] else 1
+
+
+async def _delivered(options: argparse.Namespace) -> dict[str, Any]:
+    async with aiohttp.ClientSession() as session:
+        cluster = Cluster.inside(session, options.namespace)
+        return await wait(cluster, options.rollout, options.image, options.deadline)
+
+
+async def wait(cluster: Cluster, rollout: str, image: str, deadline: float) -> dict[str, Any]:
+    """The document of the end: `delivered`, `reason`, and the judge's `verdict` if there is one."""
+    end = time.monotonic() + deadline
+    told = state = ""
+    while True:
+        try:
+            found = await cluster.get("argoproj.io/v1alpha1", "rollouts", rollout)
+            state = _state(found)
+            current = await _serves(cluster, found, image)
+            if current and _healthy(found):
+                return {"delivered": True, "reason": f"{rollout} is healthy", "image": image}
+            if current and _given_up(found):
+                return await _failure(cluster, found, image, state)
+            state = state if current else f"no pod has {image} yet; {state}"
+        except Unanswered as error:
+            state = str(error)
+        if state != told:
+            words.log("waiting", rollout=rollout, state=state)
+            told = state
+        if time.monotonic() >= end:
+            return await _late(cluster, rollout, image, f"not done in {deadline:g} s: {state}")
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def _state(rollout: Object) -> str:
+    status = rollout.get("status") or {}
+    message = status.get("message") or ""
+    return f"{status.get('phase', 'no status')}{f', {message}' if message else ''}"
+
+
+async def _serves(cluster: Cluster, rollout: Object, image: str) -> bool:
+    """Whether the Rollout's present release, of which there may be no pod yet, has the image."""
+    release = (rollout.get("status") or {}).get("currentPodHash")
+    if not release:
+        return False
+    for pod in await cluster.list("v1", "pods", f"{HASH}={release}"):
+        images = [container.get("image", "") for container in pod["spec"]["containers"]]
+        if any(each.endswith(f"@{image}") or each == image for each in images):
+            return True
+    return False
+
+
+def _fresh(rollout: Object) -> bool:
+    """Whether the controller has seen the last change."""
+    status = rollout.get("status") or {}
+    return str(status.get("observedGeneration")) == str(rollout["metadata"].get("generation"))
+
+
+def _healthy(rollout: Object) -> bool:
+    status = rollout.get("status") or {}
+    return (
+        _fresh(rollout)
+        and not status.get("abort")
+        and status.get("phase") == "Healthy"
+        and status.get("stableRS") == status.get("currentPodHash")
+    )
+
+
+def _given_up(rollout: Object) -> bool:
+    status = rollout.get("status") or {}
+    return _fresh(rollout) and (bool(status.get("abort")) or status.get("phase") == "Degraded")
+
+
+async def _late(cluster: Cluster, name: str, image: str, state: str) -> dict[str, Any]:
+    try:
+        found = await cluster.get("argoproj.io/v1alpha1", "rollouts", name)
+        return await _failure(cluster, found, image, state)
+    except Unanswered:
+        return {"delivered": False, "reason": state, "image": image}
+
+
+async def _failure(cluster: Cluster, rollout: Object, image: str, state: str) -> dict[str, Any]:
+    """Why: the judge's words, else what the release's pods said, else the Rollout's state."""
+    release = (rollout.get("status") or {}).get("currentPodHash") or ""
+    document: dict[str, Any] = {"delivered": False, "reason": state, "image": image}
+    try:
+        name = rollout["metadata"]["name"]
+        if verdict := await _verdict(cluster, name, release):
+            reason = verdict.get("reason", state)
+            return {**document, "reason": reason, "verdict": verdict}
+        if said := await _said(cluster, release):
+            document["reason"] = f"{state}; {said}"[:2000]
+    except Unanswered as error:
+        document["reason"] = f"{state}; why is not known: {error}"[:2000]
+    return document
+
+
+async def _verdict(cluster: Cluster, rollout: str, release: str) -> dict[str, Any] | None:
+    """What the newest failed analysis of the release was told by its Job."""
+    runs = [
+        run
+        for run in await cluster.list("argoproj.io/v1alpha1", "analysisruns", f"{HASH}={release}")
+        if (run.get("status") or {}).get("phase") in _BAD
+        and any(o.get("name") == rollout for o in run["metadata"].get("ownerReferences", ()))
+    ]
+    runs.sort(key=lambda run: run["metadata"]["creationTimestamp"], reverse=True)
+    for run in runs[:1]:
+        for result in run["status"].get("metricResults") or ():
+            for measurement in reversed(result.get("measurements") or ()):
+                if measurement.get("phase") not in _BAD:
+                    continue
+                job = (measurement.get("metadata") or {}).get("job-name")
+                pods = await cluster.list("v1", "pods", f"job-name={job}") if job else []
+                if message := next(filter(None, (_message(pod) for pod in pods)), ""):
+                    return _document(message)
+                text = measurement.get("message") or run["status"].get("message") or "no reason"
+                return {"reason": f"the analysis failed without a verdict: {text}"[:1000]}
+    return None
+
+
+async def _said(cluster: Cluster, release: str) -> str:
+    """The last words of a release's pods that do not run, or what they wait for."""
+    pods = await cluster.list("v1", "pods", f"{HASH}={release}") if release else []
+    return next(filter(None, (_message(pod) for pod in pods)), "") or next(
+        filter(None, (_waiting(pod) for pod in pods)), ""
+    )
+
+
+def _message(pod: Object) -> str:
+    for state in _states(pod):
+        terminated = state.get("terminated") or {}
+        if terminated.get("exitCode") and (terminated.get("message") or terminated.get("reason")):
+            return (terminated.get("message") or terminated["reason"]).strip()
+    return ""
+
+
+def _waiting(pod: Object) -> str:
+    for state in _states(pod):
+        waiting = state.get("waiting") or {}
+        if waiting.get("message") or waiting.get("reason"):
+            return f"{waiting.get('reason', '')}: {waiting.get('message', '')}".strip(": ")
+    return ""
+
+
+def _states(pod: Object) -> list[Object]:
+    status = pod.get("status") or {}
+    containers = [
+        *(status.get("initContainerStatuses") or ()),
+        *(status.get("containerStatuses") or ()),
+    ]
+    return [
+        container.get(which) or {} for container in containers for which in ("state", "lastState")
+    ]
+
+
+def _document(message: str) -> dict[str, Any]:
+    """The judge's document; what is none, such as a traceback, is a reason in itself."""
+    for text in (message, message.splitlines()[-1]):
+        try:
+            found = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(found, dict):
+            return found
+    return {"reason": f"the judge ended without a verdict: {message[-800:]}"}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("analysis.delivered", description=__doc__)
+    parser.add_argument("--namespace", required=True)
+    parser.add_argument("--rollout", required=True)
+    parser.add_argument("--image", required=True, help="sha256:… of the image that is to serve")
+    parser.add_argument("--deadline", type=int, required=True, help="seconds")
+    parser.add_argument("--termination-log", type=Path, default=words.TERMINATION_LOG)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
