@@ -116,7 +116,7 @@ def _fill(image: Image, context: Path, log: Path) -> None:
     if image.packages:
         base.rootfs(context, log, image.packages)
     if image.tool:
-        shutil.copy2(toolchain.binary(image.tool), context)
+        shutil.copy2(toolchain.binary(image.binary or image.tool), context)
     if image.program:
         _compile(HERE / image.program / "main.go", context / image.program)
     for name in image.files:

@@ -22,6 +22,8 @@ class Image:
     """As manifests write it: registry, repository and tag."""
     recipe: str
     tool: str = ""
+    binary: str = ""
+    """Which of the tool's; empty: the one of its name."""
     files: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     program: str = ""

@@ -38,7 +38,7 @@ def _fill(tool: Tool, partial: Path, caches: Path, log: Path) -> None:
     binaries = partial / "bin"
     binaries.mkdir(parents=True)
     options = ["-o", f"{binaries}/", "-ldflags", tool.ldflags]
-    _go(tool, ["build", *FLAGS, *options, *tool.lock.packages], caches, log)
+    _go(tool, ["build", *tool.flags, *options, *tool.lock.packages], caches, log)
     for name, better in tool.rename.items():
         (binaries / name).rename(binaries / better)
     for module, names in tool.keep.items():

@@ -41,11 +41,13 @@ class Tool:
     variables: Mapping[str, str] = field(default_factory=dict)
     rename: Mapping[str, str] = field(default_factory=dict)
     keep: Mapping[str, list[str]] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    release: str = ""
     default: bool = True
 
     @property
     def version(self) -> str:
-        return self.lock.versions[self.module]
+        return self.release or self.lock.versions[self.module]
 
     @property
     def binaries(self) -> tuple[str, ...]:
@@ -63,9 +65,14 @@ class Tool:
         return " ".join(["-s", "-w", *assignments])
 
     @property
+    def flags(self) -> tuple[str, ...]:
+        """What `go build` is given beside the linker's."""
+        return (*FLAGS, "-tags", ",".join(self.tags)) if self.tags else FLAGS
+
+    @property
     def key(self) -> str:
         """The tool's folder in the cache; any change of its lock or flags gives another."""
-        recipe = [self.lock.digest, FLAGS, self.ldflags, dict(self.rename), dict(self.keep)]
+        recipe = [self.lock.digest, self.flags, self.ldflags, dict(self.rename), dict(self.keep)]
         digest = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()
         return f"{self.name}-{self.version}-{digest[:8]}"
 
@@ -95,7 +102,7 @@ def read_tools(file: Path) -> dict[str, Tool]:
                 f"{lock.folder / 'go.mod'} does not require {entry['module']}, "
                 f"the module of [tools.{name}] in {file}"
             )
-        tools[name] = Tool(name=name, lock=lock, **entry)
+        tools[name] = Tool(name=name, lock=lock, tags=tuple(entry.pop("tags", ())), **entry)
     return tools
 
 

@@ -45,7 +45,10 @@ def test_every_recipe_starts_from_what_the_mirror_holds_by_then() -> None:
 
 def test_every_file_a_recipe_copies_is_there() -> None:
     for image in catalog.images():
-        given = {Path(name).name for name in image.files} | {image.tool, image.program}
+        given = {Path(name).name for name in image.files} | {
+            image.binary or image.tool,
+            image.program,
+        }
         given |= {"rootfs.tar"} if image.packages else set()
         copied = re.findall(r"^(?:COPY|ADD) (?!--from)(\S+) ", image.dockerfile.read_text(), re.M)
         assert set(copied) <= given, image.name

@@ -80,6 +80,18 @@ class TestLock:
         told = replace(tool, variables={"a.V": "{version}", "a.N": "{major}.{minor}"})
         assert told.ldflags == "-s -w -X a.V=v2.3.4 -X a.N=2.3"
 
+    def test_a_release_that_go_cannot_name_is_the_version(self, tool: Tool) -> None:
+        assert replace(tool, release="v4.0.0").version == "v4.0.0"
+
+    def test_what_a_tool_leaves_out_is_told_to_go(self, tool: Tool) -> None:
+        assert replace(tool, tags=("small", "fast")).flags == (*tool.flags, "-tags", "small,fast")
+
+    def test_the_release_of_prometheus_is_that_of_its_module(self) -> None:
+        prometheus = catalog.tools()["prometheus"]
+        zero, both, patch = prometheus.lock.versions[prometheus.module].split(".")
+        assert zero == "v0"
+        assert prometheus.release == f"v{int(both) // 100}.{int(both) % 100}.{patch}"
+
 
 class TestKey:
     def test_it_is_readable_and_stays_the_same(self, tool: Tool) -> None:
@@ -95,6 +107,7 @@ class TestKey:
             lambda tool: replace(tool, variables={"a.V": "x"}),
             lambda tool: replace(tool, rename={"server": "thingd"}),
             lambda tool: replace(tool, keep={"example.org/thing/v2": ["LICENSE"]}),
+            lambda tool: replace(tool, tags=("small",)),
         ],
     )
     def test_another_recipe_gives_another_key(
@@ -126,7 +139,7 @@ class TestCatalog:
     def test_without_names_the_default_tools_are_meant(self) -> None:
         names = [tool.name for tool in select(catalog.tools(), None)]
         assert names[:3] == ["kubernetes", "etcd", "cni"]
-        assert "argo-rollouts" not in names
+        assert "grpcurl" not in names
 
     def test_named_tools_come_in_the_order_of_the_catalog(self) -> None:
         names = [tool.name for tool in select(catalog.tools(), ["argo-rollouts", "etcd"])]
