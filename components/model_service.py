@@ -5,50 +5,28 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import hardening, traffic
+from components import hardening, model_pod, traffic
+from components.delivery import API, Delivery, DeliveryArgs, How
 from components.labels import labels, selector
+from components.model_pod import ModelPodArgs
 from components.traffic import Gateway
 
-_PORT = 8080
-_GRPC_PORT = 8081
-# A start is dear (interpreter, model, self-test) and a request is not.
-_CPU_BURST = 4
-
 
 @dataclass(frozen=True, kw_only=True)
-class OnlineFeatures:
-    """The Secret whose key `connection` opens the online store, and the way to the store."""
-
-    secret: pulumi.Input[str]
-    egress: k8s.networking.v1.NetworkPolicyEgressRuleArgsDict
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelServiceArgs:
-    namespace: pulumi.Input[str]
+class ModelServiceArgs(ModelPodArgs):
     gateway: Gateway
     monitoring: pulumi.Input[str]
     """The namespace that may read the metrics."""
-    image: pulumi.Input[str]
-    """By digest: `host/repository@sha256:…`."""
-    version: int
-    weights: str
-    """Digest of the model's files; the server refuses to become ready with others."""
-    pull_secret: pulumi.Input[str] | None = None
-    features: OnlineFeatures | None = None
-    """Where the server looks up an entity's features; None: callers send them all."""
     minimum: int = 2
     maximum: int = 4
     cpu_percent: int = 70
-    cpu: str = "250m"
-    memory: str = "256Mi"
-    gpu: int = 0
+    delivery: How | None = None
+    """How traffic moves to a new release; None: replica by replica, judged by readiness alone."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 1 <= self.minimum <= self.maximum:
             raise ValueError(f"need 1 <= minimum <= maximum, got {self.minimum}..{self.maximum}")
-        if isinstance(self.image, str) and "@sha256:" not in self.image:
-            raise ValueError(f"need an image by digest, got {self.image!r}")
 
 
 class ModelService(pulumi.ComponentResource):
@@ -68,30 +46,56 @@ class ModelService(pulumi.ComponentResource):
             opts,
         )
         child = pulumi.ResourceOptions(parent=self)
-        deployment = self._deployment(name, args)
-        self.rollout = deployment.metadata["name"]
-        self._autoscaler(name, args)
-        if args.minimum > 1:
-            # With one replica a budget would only block the node's maintenance.
-            k8s.policy.v1.PodDisruptionBudget(
+        # A host of its own for gRPC: an Ingress speaks one protocol to the Service behind it.
+        grpc = f"{name}-grpc"
+        host, grpc_host = args.gateway.host(name), args.gateway.host(grpc)
+        self.url = pulumi.Output.from_input(f"http://{host}")
+        self.grpc_url = pulumi.Output.from_input(f"grpc://{grpc_host}:80")
+        account = hardening.service_account(name, args.namespace, child)
+        template = model_pod.template(name, args, account)
+        if args.delivery is None:
+            self.rollout = _deployment(name, args, template, child).metadata["name"]
+            for each, at in ((name, host), (grpc, grpc_host)):
+                port = "http" if each == name else "grpc"
+                traffic.ingress(
+                    each,
+                    namespace=args.namespace,
+                    gateway=args.gateway,
+                    host=at,
+                    service=traffic.service(each, args.namespace, child, of=name, port_name=port),
+                    port_name=port,
+                    opts=child,
+                )
+            api, kind = "apps/v1", "Deployment"
+        else:
+            # Another name than a rolling model's, so that a change of delivery ends the pods
+            # that serve only after others do. No pods of its own: it is only read.
+            written = _deployment(f"{name}-template", args, template, child, of=name, replicas=0)
+            self.rollout = Delivery(
                 name,
-                metadata={"name": name, "namespace": args.namespace, "labels": labels(name)},
-                spec={
-                    "max_unavailable": 1,
-                    "selector": {"match_labels": selector(name)},
-                    "unhealthy_pod_eviction_policy": "AlwaysAllow",
-                },
-                opts=child,
-            )
-        host = args.gateway.host(name)
-        traffic.ingress(
-            name,
-            namespace=args.namespace,
-            gateway=args.gateway,
-            host=host,
-            service=traffic.service(name, args.namespace, child),
-            opts=child,
-        )
+                DeliveryArgs(
+                    namespace=args.namespace,
+                    gateway=args.gateway,
+                    monitoring=args.monitoring,
+                    host=host,
+                    grpc_host=grpc_host,
+                    image=args.image,
+                    deployment=written.metadata["name"],
+                    template=template,
+                    pull_secret=args.pull_secret,
+                    how=args.delivery,
+                ),
+                child,
+            ).rollout
+            api, kind = API, "Rollout"
+        target: k8s.autoscaling.v2.CrossVersionObjectReferenceArgsDict = {
+            "api_version": api,
+            "kind": kind,
+            "name": self.rollout,
+        }
+        _autoscaler(name, args, target, child)
+        if args.minimum > 1:
+            _budget(name, args, child)
         traffic.allow(
             name,
             namespace=args.namespace,
@@ -100,142 +104,81 @@ class ModelService(pulumi.ComponentResource):
             egress=[args.features.egress] if args.features else [],
             opts=child,
         )
-        self.url = pulumi.Output.from_input(f"http://{host}")
-        # A host of its own: an Ingress speaks one protocol to the Service behind it.
-        grpc = f"{name}-grpc"
-        grpc_host = args.gateway.host(grpc)
-        traffic.ingress(
-            grpc,
-            namespace=args.namespace,
-            gateway=args.gateway,
-            host=grpc_host,
-            service=traffic.service(grpc, args.namespace, child, of=name, port_name="grpc"),
-            port_name="grpc",
-            opts=child,
-        )
-        self.grpc_url = pulumi.Output.from_input(f"grpc://{grpc_host}:80")
         self.register_outputs({"url": self.url, "grpcUrl": self.grpc_url, "rollout": self.rollout})
 
-    def _autoscaler(self, name: str, args: ModelServiceArgs) -> None:
-        k8s.autoscaling.v2.HorizontalPodAutoscaler(
-            name,
-            metadata={"name": name, "namespace": args.namespace, "labels": labels(name)},
-            spec={
-                "scale_target_ref": {
-                    "api_version": "apps/v1",
-                    "kind": "Deployment",
-                    "name": self.rollout,
-                },
-                "min_replicas": args.minimum,
-                "max_replicas": args.maximum,
-                "metrics": [
-                    {
-                        "type": "Resource",
-                        "resource": {
-                            "name": "cpu",
-                            "target": {
-                                "type": "Utilization",
-                                "average_utilization": args.cpu_percent,
-                            },
-                        },
-                    }
-                ],
-            },
-            opts=pulumi.ResourceOptions(parent=self),
-        )
 
-    def _deployment(self, name: str, args: ModelServiceArgs) -> k8s.apps.v1.Deployment:
-        child = pulumi.ResourceOptions(parent=self)
-        of_release = {
-            **labels(name, version=str(args.version)),
-            "ferry.dev/model": name,
-            "ferry.dev/release": f"{name}-{args.version}",
-        }
-        return k8s.apps.v1.Deployment(
-            name,
-            metadata={"name": name, "namespace": args.namespace, "labels": of_release},
-            spec={
-                # No replicas: their number is the autoscaler's.
-                "selector": {"match_labels": selector(name)},
-                "strategy": {
-                    "type": "RollingUpdate",
-                    "rolling_update": {"max_unavailable": 0, "max_surge": 1},
-                },
-                # Past this an update fails and tells why; a good release is ready long before.
-                "progress_deadline_seconds": 180,
-                "template": {
-                    "metadata": {"labels": of_release},
-                    "spec": {
-                        **hardening.pod(hardening.service_account(name, args.namespace, child)),
-                        "image_pull_secrets": [{"name": args.pull_secret}]
-                        if args.pull_secret is not None
-                        else None,
-                        "termination_grace_period_seconds": 30,
-                        "topology_spread_constraints": [
-                            {
-                                "max_skew": 1,
-                                "topology_key": key,
-                                "when_unsatisfiable": "ScheduleAnyway",
-                                "label_selector": {"match_labels": selector(name)},
-                            }
-                            for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
-                        ],
-                        "containers": [_container(name, args)],
-                        "volumes": [hardening.scratch("128Mi")],
+def _deployment(
+    name: str,
+    args: ModelServiceArgs,
+    template: k8s.core.v1.PodTemplateSpecArgsDict,
+    opts: pulumi.ResourceOptions,
+    *,
+    of: str | None = None,
+    replicas: int | None = None,
+) -> k8s.apps.v1.Deployment:
+    """The Deployment `name` of the model `of` (itself `name`).
+
+    No `replicas` where pods are wanted: their number is the autoscaler's.
+    """
+    model = of or name
+    return k8s.apps.v1.Deployment(
+        name,
+        metadata={
+            "name": name,
+            "namespace": args.namespace,
+            "labels": model_pod.release_labels(model, args),
+        },
+        spec={
+            "replicas": replicas,
+            "selector": {"match_labels": selector(model)},
+            "strategy": {
+                "type": "RollingUpdate",
+                "rolling_update": {"max_unavailable": 0, "max_surge": 1},
+            },
+            # Past this an update fails and tells why; a good release is ready long before.
+            "progress_deadline_seconds": 180,
+            "template": template,
+        },
+        opts=opts,
+    )
+
+
+def _autoscaler(
+    name: str,
+    args: ModelServiceArgs,
+    target: k8s.autoscaling.v2.CrossVersionObjectReferenceArgsDict,
+    opts: pulumi.ResourceOptions,
+) -> None:
+    k8s.autoscaling.v2.HorizontalPodAutoscaler(
+        name,
+        metadata={"name": name, "namespace": args.namespace, "labels": labels(name)},
+        spec={
+            "scale_target_ref": target,
+            "min_replicas": args.minimum,
+            "max_replicas": args.maximum,
+            "metrics": [
+                {
+                    "type": "Resource",
+                    "resource": {
+                        "name": "cpu",
+                        "target": {"type": "Utilization", "average_utilization": args.cpu_percent},
                     },
-                },
-            },
-            opts=child,
-        )
-
-
-def _container(name: str, args: ModelServiceArgs) -> k8s.core.v1.ContainerArgsDict:
-    environment: list[k8s.core.v1.EnvVarArgsDict] = [
-        {"name": "MODEL_NAME", "value": name},
-        {"name": "MODEL_VERSION", "value": str(args.version)},
-        {"name": "MODEL_WEIGHTS", "value": args.weights},
-    ]
-    if args.features:
-        key: k8s.core.v1.SecretKeySelectorArgsDict = {
-            "name": args.features.secret,
-            "key": "connection",
-        }
-        environment.append({"name": "ONLINE_STORE", "value_from": {"secret_key_ref": key}})
-    ready: k8s.core.v1.HTTPGetActionArgsDict = {"path": "/v2/health/ready", "port": "http"}
-    return {
-        "name": "model",
-        "image": args.image,
-        "env": environment,
-        "ports": [
-            {"name": "http", "container_port": _PORT},
-            {"name": "grpc", "container_port": _GRPC_PORT},
-        ],
-        "security_context": hardening.CONTAINER,
-        "resources": hardening.resources(
-            cpu=args.cpu,
-            memory=args.memory,
-            cpu_limit=f"{_CPU_BURST * _millicores(args.cpu)}m",
-            memory_limit=args.memory,
-            gpu=args.gpu,
-        ),
-        "startup_probe": {"http_get": ready, "period_seconds": 1, "failure_threshold": 120},
-        "readiness_probe": {
-            "http_get": ready,
-            "period_seconds": 2,
-            "failure_threshold": 2,
-            "timeout_seconds": 2,
+                }
+            ],
         },
-        "liveness_probe": {
-            "http_get": {"path": "/v2/health/live", "port": "http"},
-            "period_seconds": 10,
-            "timeout_seconds": 5,
+        opts=opts,
+    )
+
+
+def _budget(name: str, args: ModelServiceArgs, opts: pulumi.ResourceOptions) -> None:
+    """With one replica a budget would only block the node's maintenance."""
+    k8s.policy.v1.PodDisruptionBudget(
+        name,
+        metadata={"name": name, "namespace": args.namespace, "labels": labels(name)},
+        spec={
+            "max_unavailable": 1,
+            "selector": {"match_labels": selector(name)},
+            "unhealthy_pod_eviction_policy": "AlwaysAllow",
         },
-        # Requests still come until every proxy has seen that the pod is on its way out.
-        "lifecycle": {"pre_stop": {"sleep": {"seconds": 5}}},
-        "termination_message_policy": "FallbackToLogsOnError",
-        "volume_mounts": [{"name": "tmp", "mount_path": "/tmp"}],  # noqa: S108
-    }
-
-
-def _millicores(cpu: str) -> int:
-    return int(cpu[:-1]) if cpu.endswith("m") else round(float(cpu) * 1000)
+        opts=opts,
+    )

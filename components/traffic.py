@@ -1,12 +1,16 @@
 """How requests reach a workload: its Service, its Ingress, and who may connect at all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 from components.labels import labels, selector
+
+API_SERVER = (443, 6443)
+"""The ports that a cluster's API server may answer on: of its Service, and its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,50 @@ def service(
                 }
             ],
         },
+        opts=opts,
+    )
+
+
+def release_service(
+    name: str, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions, *, of: str
+) -> k8s.core.v1.Service:
+    """Both protocols of one release of the model `of`; which one, its controller says."""
+    return k8s.core.v1.Service(
+        name,
+        metadata={"name": name, "namespace": namespace, "labels": labels(name)},
+        spec={
+            "type": "ClusterIP",
+            "selector": selector(of),
+            "ports": [
+                {"name": "http", "port": 80, "target_port": "http"},
+                {"name": "grpc", "port": 81, "target_port": "grpc"},
+            ],
+        },
+        opts=opts,
+    )
+
+
+def traefik(
+    kind: str,
+    name: str,
+    *,
+    namespace: pulumi.Input[str],
+    spec: Mapping[str, Any],
+    annotations: Mapping[str, str] | None = None,
+    opts: pulumi.ResourceOptions,
+) -> k8s.apiextensions.CustomResource:
+    """An object of one of Traefik's own kinds, which an Ingress has no words for."""
+    return k8s.apiextensions.CustomResource(
+        f"{name}-{kind.lower()}",
+        api_version="traefik.io/v1alpha1",
+        kind=kind,
+        metadata={
+            "name": name,
+            "namespace": namespace,
+            "labels": labels(name),
+            "annotations": annotations,
+        },
+        spec=spec,
         opts=opts,
     )
 
@@ -127,12 +175,12 @@ def allow(
     ports: Sequence[str] = ("http",),
     egress: Sequence[k8s.networking.v1.NetworkPolicyEgressRuleArgsDict] = (),
     opts: pulumi.ResourceOptions,
-) -> None:
+) -> k8s.networking.v1.NetworkPolicy:
     """Let the pods of the namespaces `callers` reach `ports`, and open `egress`.
 
     The namespace itself denies everything else and opens DNS.
     """
-    k8s.networking.v1.NetworkPolicy(
+    return k8s.networking.v1.NetworkPolicy(
         name,
         metadata={"namespace": namespace, "labels": labels(name)},
         spec={
@@ -148,6 +196,31 @@ def allow(
             if callers
             else [],
             "egress": list(egress),
+        },
+        opts=opts,
+    )
+
+
+def admit(
+    name: str,
+    *,
+    namespace: pulumi.Input[str],
+    caller: str,
+    opts: pulumi.ResourceOptions,
+) -> None:
+    """Let the pods of the workload `caller`, beside it, reach `name` over HTTP as well."""
+    k8s.networking.v1.NetworkPolicy(
+        f"{name}-from-{caller}",
+        metadata={"namespace": namespace, "labels": labels(name)},
+        spec={
+            "pod_selector": {"match_labels": selector(name)},
+            "policy_types": ["Ingress"],
+            "ingress": [
+                {
+                    "from_": [{"pod_selector": {"match_labels": selector(caller)}}],
+                    "ports": [{"port": "http"}],
+                }
+            ],
         },
         opts=opts,
     )

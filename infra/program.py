@@ -6,14 +6,19 @@ from typing import Any
 import pulumi
 
 from components.bucket import Bucket, BucketArgs
+from components.delivery import How
 from components.mlflow_container import ArtifactStore
 from components.mlflow_server import MlflowServer, MlflowServerArgs
-from components.model_service import ModelService, ModelServiceArgs, OnlineFeatures
+from components.model_pod import OnlineFeatures
+from components.model_service import ModelService, ModelServiceArgs
+from components.monitoring import Monitoring
 from components.pull_secret import pull_secret
 from components.traffic import Gateway
 from infra import outputs, settings, unbuilt
+from infra.deliveries import deliveries
 from infra.foundations import Foundation
 from infra.foundations.cluster import cluster
+from infra.monitoring import monitoring
 from infra.namespaces import named
 from infra.roads import roads
 from infra.settings import Platform, Settings, SettingsError
@@ -39,8 +44,10 @@ def main() -> None:
     bucket = _bucket(platform, foundation)
     mlflow = _mlflow(platform, foundation, gateway, bucket)
     features = roads(wanted, foundation, bucket, mlflow)
-    models = _models(wanted, foundation, gateway, features)
-    _export(platform, foundation, bucket, mlflow, models)
+    watching = monitoring(wanted, foundation, gateway)
+    how = deliveries(wanted, foundation)
+    models = _models(wanted, foundation, gateway, features, how)
+    _export(platform, foundation, bucket, mlflow, watching, models)
 
 
 def _bucket(platform: Platform, foundation: Foundation) -> Bucket:
@@ -92,6 +99,7 @@ def _models(
     foundation: Foundation,
     gateway: Gateway,
     features: Mapping[str, OnlineFeatures],
+    delivered: Mapping[str, How],
 ) -> dict[str, dict[str, Any]]:
     """Every pinned model, serving; what the stack tells of each."""
     namespace = foundation.namespaces["models"]
@@ -112,6 +120,7 @@ def _models(
                 image=image,
                 version=pin.version,
                 weights=pin.weights,
+                signer=pin.signer,
                 pull_secret=pull,
                 features=features.get(name),
                 minimum=how.scaling.minimum,
@@ -120,6 +129,7 @@ def _models(
                 cpu=how.resources.cpu,
                 memory=how.resources.memory,
                 gpu=how.resources.gpu,
+                delivery=delivered.get(name),
             ),
             inside,
         )
@@ -128,7 +138,12 @@ def _models(
             "grpcUrl": model.grpc_url,
             "namespace": namespace,
             "rollout": model.rollout,
-            "release": {"version": pin.version, "image": pin.image, "weights": pin.weights},
+            "release": {
+                "version": pin.version,
+                "image": pin.image,
+                "weights": pin.weights,
+                "evidence": pin.evidence,
+            },
         }
     return served
 
@@ -147,6 +162,7 @@ def _export(
     foundation: Foundation,
     bucket: Bucket,
     mlflow: MlflowServer,
+    watching: Monitoring,
     models: dict[str, dict[str, Any]],
 ) -> None:
     store, registry = foundation.store, foundation.images.registry
@@ -156,6 +172,7 @@ def _export(
         bucket={"name": bucket.name, "endpoint": store.endpoint, "region": store.region},
         registry={"url": foundation.images.url},
         mlflow={"url": mlflow.url, "internalUrl": mlflow.internal_url},
+        prometheus={"url": watching.url},
         models=models,
         secret={
             "objectStore": {"accessKey": store.access_key, "secretKey": store.secret_key},

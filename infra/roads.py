@@ -12,7 +12,7 @@ from components.image import pushed
 from components.labels import labels
 from components.mlflow_server import MlflowServer
 from components.model_jobs import REGISTRY, ModelJobs, ModelJobsArgs
-from components.model_service import OnlineFeatures
+from components.model_pod import OnlineFeatures
 from components.online_store import PORT, OnlineStore, OnlineStoreArgs
 from components.pull_secret import pull_secret
 from components.volume import volume

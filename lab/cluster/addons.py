@@ -39,6 +39,7 @@ def apply(lab: Lab) -> None:
     """Applies everything, unless this very content was applied to this cluster before."""
     if applied(lab):
         return
+    _kubectl(lab, "apply", *_SERVER_SIDE, "-f", str(_routes()))
     _kubectl(lab, "apply", *_SERVER_SIDE, "-f", "-", given=documents(lab))
     folder = lab.folder / "metrics"
     folder.mkdir(exist_ok=True)
@@ -115,7 +116,14 @@ def _mark(lab: Lab) -> Path:
 
 
 def _digest(lab: Lab) -> str:
-    return hashlib.sha256(f"{documents(lab)}{_metrics(lab)}".encode()).hexdigest()
+    parts = f"{documents(lab)}{_metrics(lab)}{_routes().read_text()}"
+    return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def _routes() -> Path:
+    """Traefik's own kinds, by which a router's weights can be moved."""
+    folder = toolchain.module("traefik") / "docs/content/reference/dynamic-configuration"
+    return folder / "kubernetes-crd-definition-v1.yml"
 
 
 def _metrics(lab: Lab) -> str:

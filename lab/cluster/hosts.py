@@ -1,8 +1,9 @@
-"""The host's names for a lab's Ingresses: a marked block in /etc/hosts, and nothing else in it."""
+"""The host's names for a lab's routes: a marked block in /etc/hosts, and nothing else in it."""
 
 import fcntl
 import logging
 import os
+import re
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +14,14 @@ HOSTS = Path("/etc/hosts")
 _log = logging.getLogger(__name__)
 
 
-def names(ingress: dict[str, Any], domain: str) -> set[str]:
-    """The hosts of an Ingress under the lab's own domain; wildcards cannot stand in the file."""
-    hosts = {rule.get("host", "") for rule in ingress["spec"].get("rules", [])}
+def names(route: dict[str, Any], domain: str) -> set[str]:
+    """The hosts of an Ingress or of Traefik's IngressRoute under the lab's own domain.
+
+    Wildcards cannot stand in the file.
+    """
+    hosts = {rule.get("host", "") for rule in route["spec"].get("rules", [])}
+    for rule in route["spec"].get("routes", []):
+        hosts.update(re.findall(r"\bHost\(`([^`]+)`\)", rule.get("match", "")))
     return {host for host in hosts if host.endswith(f".{domain}") and "*" not in host}
 
 

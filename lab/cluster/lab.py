@@ -90,6 +90,7 @@ def purge(name: str, progress: Progress) -> None:
         if lab := find(name):
             cleanup.erase(lab)
             progress.say(f"{lab.folder} deleted")
+        (paths.engines() / f"{name}.json").unlink(missing_ok=True)
         lock_file(name).unlink()
 
 

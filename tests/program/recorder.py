@@ -17,6 +17,7 @@ PIN = {
     "run": "3f" * 16,
     "image": "sha256:" + "1" * 64,
     "weights": "sha256:" + "2" * 64,
+    "signer": "sha256:" + "7" * 64,
     "data": {"key": "data/loans/2026-11-23.parquet", "versionId": "v1", "sha256": "3" * 64},
     "features": "sha256:" + "4" * 64,
     "commit": "5" * 40,
@@ -70,7 +71,10 @@ class Recorder(Mocks):
     def kubernetes(self) -> list[Inputs]:
         """The inputs of all objects of Kubernetes'."""
         return [
-            revealed(each.inputs) for each in self.resources if each.typ.startswith("kubernetes:")
+            revealed(each.inputs)
+            for each in self.resources
+            # What upstream's files hold, the engine alone unfolds.
+            if each.typ.startswith("kubernetes:") and ":yaml" not in each.typ
         ]
 
     def pods(self) -> Iterator[tuple[str, Inputs]]:

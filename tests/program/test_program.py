@@ -30,6 +30,8 @@ COMPONENTS = Counter(
         "ferry:tracking:MlflowServer": 1,
         "ferry:features:OnlineStore": 1,
         "ferry:jobs:ModelJobs": 1,
+        "ferry:monitoring:Monitoring": 1,
+        "ferry:monitoring:PrometheusOperator": 1,
     }
 )
 
@@ -110,13 +112,19 @@ def test_the_outputs_are_the_contract(platform: Platform) -> None:
             "url": "http://mlflow.dev.ferry.test",
             "internalUrl": "http://mlflow.dev-platform.svc",
         },
+        "prometheus": {"url": "http://prometheus.dev.ferry.test"},
         "models": {
             "credit-default": {
                 "url": "http://credit-default.dev.ferry.test",
                 "grpcUrl": "grpc://credit-default-grpc.dev.ferry.test:80",
                 "namespace": "dev-models",
                 "rollout": "credit-default",
-                "release": {"version": 7, "image": PIN["image"], "weights": PIN["weights"]},
+                "release": {
+                    "version": 7,
+                    "image": PIN["image"],
+                    "weights": PIN["weights"],
+                    "evidence": PIN["evidence"],
+                },
             }
         },
     }
@@ -253,7 +261,7 @@ def test_what_is_not_built_yet_is_refused_by_name(build: Build, record: Recorder
     wanted = {
         "environment": "dev",
         "foundation": aws,
-        "ingress": {"class": "traefik", "domain": "dev.ferry.test"},
+        "ingress": {"class": "nginx", "domain": "dev.ferry.test"},
         "data": {"keep": False, "lockDays": 1},
         "monitoring": {"grafana": True},
         "models": {"credit-default": {"delivery": canary}},

@@ -114,3 +114,9 @@ def test_an_unchanged_block_does_not_touch_the_file(tmp_path: Path) -> None:
     before = file.stat().st_ino
     hosts.write("dev", {"a": "1.2.3.4"}, file)
     assert file.stat().st_ino == before
+
+
+def test_a_route_of_traefiks_own_kind_has_names_as_well() -> None:
+    route = {"spec": {"routes": [{"match": "Host(`a.dev.ferry.test`) && Path(`/x`)"}]}}
+    assert hosts.names(route, "dev.ferry.test") == {"a.dev.ferry.test"}
+    assert hosts.names(route, "prod.ferry.test") == set()
