@@ -14,10 +14,11 @@ APP := app/.venv/bin/python
 UV = $$(lab/uv)
 LAB := eval "$$($(PYTHON) -m lab env $(STACK))" &&
 FERRY := .venv/bin/ferry
-EXPORT := --project app --frozen --quiet --no-emit-project --no-header --no-annotate
-ENGINE_UP := pulumi up --stack $(STACK) --yes --skip-preview --suppress-outputs --non-interactive
+# A stack that names one below it takes releases from there; any other has its own built.
+PINNED_BY = $(if $(shell grep '^ *below:' Pulumi.$(STACK).yaml),promote,release)
+EXPORT := --frozen --quiet --no-emit-project --no-header --no-annotate
 
-.PHONY: help up down purge env preview refresh destroy release status unit test check format lock bench bench-serving
+.PHONY: help up down purge env preview refresh destroy release promote deliver rollback status unit test check format lock bench bench-serving
 
 help: ## List the commands
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 26
@@ -34,9 +35,9 @@ road: # what `up` does once the lab answers, one at a time
 	@$(FERRY) check --stack $(STACK)
 	@pulumi stack select --create $(STACK)
 	@$(FERRY) verify --stack $(STACK) || [ $$? -eq 5 ] # what is down, `pulumi up` heals
-	@$(ENGINE_UP)
+	@$(FERRY) deliver --stack $(STACK)
 	@$(FERRY) release show $(MODEL) --stack $(STACK) > /dev/null || \
-	    { [ $$? -eq 3 ] && $(MAKE) release && $(ENGINE_UP); } # 3: none is pinned, or it is not kept
+	    { [ $$? -eq 3 ] && $(MAKE) $(PINNED_BY) && $(FERRY) deliver --stack $(STACK); } # 3: none is pinned, or it is not kept
 	@$(FERRY) status --stack $(STACK) --score $(SCORE) --wait 60
 
 release: .venv app/.venv ## Walk the model's road: snapshot, validate, train, register, image, pin
@@ -46,6 +47,15 @@ release: .venv app/.venv ## Walk the model's road: snapshot, validate, train, re
 	@$(LAB) $(FERRY) exec --stack $(STACK) -- $(APP) -m app.register --model $(MODEL)
 	@$(LAB) $(FERRY) release build $(MODEL) --stack $(STACK)
 	@$(LAB) $(FERRY) pin $(MODEL) --stack $(STACK)
+
+promote: .venv ## Pin what the stack below serves, once every gate agrees
+	@$(LAB) $(FERRY) promote $(MODEL) --to $(STACK)
+
+deliver: .venv ## Bring STACK to its pins; what fails is put back
+	@$(LAB) $(FERRY) deliver --stack $(STACK)
+
+rollback: .venv ## Back to the release that STACK served before
+	@$(LAB) $(FERRY) rollback $(MODEL) --stack $(STACK)
 
 status: ## URLs, pinned releases, health
 	@$(LAB) $(FERRY) status --stack $(STACK)
@@ -62,25 +72,28 @@ down: .venv ## Stop the lab of STACK; its data stay
 purge: .venv ## Stop the lab of STACK, delete its data, and take the pins out that point into it
 	@$(PYTHON) -m lab purge $(STACK)
 	@$(FERRY) unpin --all --stack $(STACK)
+	@rm -f ledger/$(STACK).jsonl # of what is deleted, and its mirror with it
 	@sed -i '/^encryptionsalt:/d' Pulumi.$(STACK).yaml # its passphrase is gone with the state
 
 unit: .venv app/.venv ## Unit tests, with mocks: seconds
 	@command -v redis-server > /dev/null || $(PYTHON) -c 'from lab.toolchain import debian; debian(["redis-server"])'
 	$(PYTHON) -m pytest
-	$(APP) -m pytest -c app/pyproject.toml --rootdir . tests/app
+	$(APP) -m pytest -c app/pyproject.toml --rootdir . -m "not slow" tests/app
 
 test: unit ## Everything: unit, engine, lab
+	$(APP) -m pytest -c app/pyproject.toml --rootdir . -m slow tests/app
 	$(PYTHON) -m lab.toolchain
 	$(PYTHON) -m pytest -m lab tests/lab
 
-check: .venv app/.venv ## Format, lint, types, locks
+check: .venv app/.venv ## Format, lint, types, locks, ledgers
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/ty check --quiet
 	app/.venv/bin/ruff format --check app tests/app
 	app/.venv/bin/ruff check app tests/app
 	app/.venv/bin/ty check --quiet --project app app tests/app
-	$(UV) lock --check && $(UV) lock --check --project app
+	$(UV) lock --check && $(UV) lock --check --project app && $(UV) lock --check --project analysis
+	$(FERRY) verify-ledger
 
 format: .venv app/.venv ## Put format and import order right
 	.venv/bin/ruff format .
@@ -89,12 +102,14 @@ format: .venv app/.venv ## Put format and import order right
 	app/.venv/bin/ruff check --fix app tests/app
 
 lock: ## Lock the dependencies again, and export what the images install
-	$(UV) lock && $(UV) lock --project app
-	$(UV) export $(EXPORT) --only-group serve --output-file app/requirements.txt
-	$(UV) export $(EXPORT) --only-group train --only-group build-data --output-file app/requirements-jobs.txt
+	$(UV) lock && $(UV) lock --project app && $(UV) lock --project analysis
+	$(UV) export --project app $(EXPORT) --only-group serve --output-file app/requirements.txt
+	$(UV) export --project app $(EXPORT) --only-group train --only-group build-data --output-file app/requirements-jobs.txt
+	$(UV) export --project analysis $(EXPORT) --output-file analysis/requirements.txt
 
 bench: .venv app/.venv ## Measure what the README claims
 	@$(LAB) $(PYTHON) -m benchmarks $(STACK)
+	@$(PYTHON) -m benchmarks.verdicts
 
 bench-serving: .venv app/.venv ## Measure the server and the data checks beside their peers
 	@command -v wrk > /dev/null || $(PYTHON) -c 'from lab.toolchain import debian; debian(["wrk"])'

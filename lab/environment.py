@@ -1,5 +1,6 @@
 """What `lab env` hands over: the launchers on PATH, the kubeconfig, and Pulumi's own settings."""
 
+import json
 import os
 import secrets
 import shlex
@@ -49,6 +50,10 @@ def environment(name: str) -> tuple[dict[str, str], list[str]]:
         "PULUMI_HOME": str(_made(folder / "pulumi-home")),
         "PULUMI_SKIP_UPDATE_CHECK": "1",
     }
+    engines = _made(paths.engines())
+    write_private(engines / f"{name}.json", json.dumps(variables).encode())
+    # From a shell in one lab, `ferry` reaches the stacks of the others as well.
+    variables["FERRY_ENGINES"] = str(engines)
     return variables, [note(stand_ins)] if stand_ins else []
 
 

@@ -24,6 +24,11 @@ def state(name: str) -> Path:
     return states() / name
 
 
+def engines() -> Path:
+    """One file per lab: the variables that the engine needs for its stack."""
+    return _place("FERRY_STATE", "XDG_STATE_HOME", ".local/state") / "engines"
+
+
 def _place(own: str, base: str, default: str) -> Path:
     if given := os.environ.get(own):
         return Path(given).expanduser().absolute()

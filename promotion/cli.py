@@ -3,21 +3,18 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Container
-from functools import wraps
+from collections.abc import Container
 from json import loads as parse_json
 from pathlib import Path
-from typing import Annotated, NoReturn, ParamSpec
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from infra.settings import SettingsError
+from promotion import auditing, health, ledger, moves, moving, pins, show
 from promotion import build as building
-from promotion import health, pins, show
 from promotion.models import ModelRegistry
-from promotion.refusals import DependencyDown, Refusal, UsageRefused
-from promotion.stack import Stack
+from promotion.options import Json, Model, StackName, Version, refusals, say, stack_of
+from promotion.refusals import DependencyDown, UsageRefused
 from promotion.verify import verify as verify_pins
 
 app = typer.Typer(
@@ -29,54 +26,12 @@ app = typer.Typer(
 release = typer.Typer(help="Build and show releases.", no_args_is_help=True)
 app.add_typer(release, name="release")
 
-Model = Annotated[str, typer.Argument(help="Name of the model, as in the stack file.")]
-StackName = Annotated[str, typer.Option("--stack", "-s", help="Stack to work on.")]
-Version = Annotated[
-    int | None, typer.Option(help="Registry version; without it the newest candidate.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-
-P = ParamSpec("P")
-_errors = Console(stderr=True, highlight=False)
-
-
-def refusals(command: Callable[P, None]) -> Callable[P, None]:
-    """Turn a refusal into its text and exit code."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except SettingsError as error:
-            _stop(str(error), UsageRefused.exit_code)
-        except Refusal as refusal:
-            _stop(str(refusal), refusal.exit_code)
-
-    return run
-
-
-def _stop(text: str, code: int) -> NoReturn:
-    _errors.print(text, style="red", markup=False)
-    raise typer.Exit(code)
-
-
-def _stack(name: str) -> Stack:
-    """The stack of that name in the nearest folder upwards that holds Pulumi.yaml."""
-    for directory in (here := Path.cwd(), *here.parents):
-        if (directory / "Pulumi.yaml").is_file():
-            return Stack(name, directory)
-    raise UsageRefused(f"no Pulumi.yaml in {here} or above it; run this inside the project")
-
-
-def _say(text: str) -> None:
-    _errors.print(text, style="dim", markup=False)
-
 
 @app.command()
 @refusals
 def check(stack: StackName = "dev", json: Json = False) -> None:
     """Validate a stack file: every complaint at once, with its line. Exit 2 when there is one."""
-    at = _stack(stack)
+    at = stack_of(stack)
     show.settings(at, at.settings, as_json=json)
 
 
@@ -84,11 +39,11 @@ def check(stack: StackName = "dev", json: Json = False) -> None:
 @refusals
 def verify(stack: StackName = "dev") -> None:
     """Hold every pin against registry, image and evidence. Exit 3 when one differs."""
-    at = _stack(stack)
+    at = stack_of(stack)
     pinned = at.settings.pins
     if pinned:
         verify_pins(at, pinned)
-    _say(f"{at.file.name}: {len(pinned)} pin(s), each as registered, stored and pushed")
+    say(f"{at.file.name}: {len(pinned)} pin(s), each as registered, stored and pushed")
 
 
 @app.command()
@@ -105,7 +60,7 @@ def status(
     json: Json = False,
 ) -> None:
     """What the stack runs: URLs, pinned releases, and what each model answers."""
-    at = _stack(stack)
+    at = stack_of(stack)
     served = at.outputs.models
     models = health.ask(
         served, dict(_rows(served, each) for each in score or ()), patience=wait or 0
@@ -133,7 +88,7 @@ def execute(
     stack: StackName = "dev",
 ) -> None:
     """Run a command with the stack's MLflow, bucket and registry in its environment."""
-    environment = {**os.environ, **_stack(stack).environment()}
+    environment = {**os.environ, **stack_of(stack).environment()}
     program = shutil.which(command[0])
     if program is None:
         raise UsageRefused(f"there is no command {command[0]!r}")
@@ -145,13 +100,18 @@ def execute(
 @refusals
 def pin(model: Model, stack: StackName = "dev", version: Version = None) -> None:
     """Make a built release the one that the stack serves: rewrites its pin, nothing else."""
-    at = _stack(stack)
+    at = stack_of(stack)
+    if below := at.settings.platform.below:
+        raise UsageRefused(
+            f"{stack} takes its releases from {below}; `ferry promote {model} --to {stack}`"
+        )
     before = pins.read(at.file, model)
     number = ModelRegistry(at).candidate(model) if version is None else version
     wanted = building.stored(at, model, number).pin()
     verify_pins(at, {model: wanted})
-    moved = pins.move(at.file, model, wanted, expected=before)
-    _say(
+    moved = moves.move(at, model, wanted, expected=before, action="pin")
+    ledger.mirror_if_reachable(at, say)
+    say(
         f"{at.file.name}: {model} is pinned to version {number}"
         + ("; review the diff, then `pulumi up`" if moved else " already")
     )
@@ -165,12 +125,12 @@ def unpin(
     every: Annotated[bool, typer.Option("--all", help="Take every pin out.")] = False,
 ) -> None:
     """Take a pin out of a stack file: the next `pulumi up` removes that model."""
-    at = _stack(stack)
+    at = stack_of(stack)
     if (model is None) != every:
         raise UsageRefused("name one model, or give --all")
     for name in [model] if model else list(at.settings.pins):
-        moved = pins.move(at.file, name, None, expected=pins.read(at.file, name))
-        _say(f"{at.file.name}: {name} " + ("is no longer pinned" if moved else "had no pin"))
+        moved = moves.move(at, name, None, expected=pins.read(at.file, name), action="unpin")
+        say(f"{at.file.name}: {name} " + ("is no longer pinned" if moved else "had no pin"))
 
 
 @release.command("build")
@@ -179,9 +139,9 @@ def release_build(
     model: Model, stack: StackName = "dev", version: Version = None, json: Json = False
 ) -> None:
     """Build a registered version's image and store its evidence; a built one is left as it is."""
-    made, new = building.build(_stack(stack), model, version, _say)
+    made, new = building.build(stack_of(stack), model, version, say)
     show.release(made, as_json=json)
-    _say(f"{model} version {made.version} " + ("is built" if new else "was built before"))
+    say(f"{model} version {made.version} " + ("is built" if new else "was built before"))
 
 
 @release.command("show")
@@ -190,4 +150,12 @@ def release_show(
     model: Model, stack: StackName = "dev", version: Version = None, json: Json = False
 ) -> None:
     """The release that a stack pins, or the one of `--version`. Exit 3 when there is none."""
-    show.release(building.pinned(_stack(stack), model, version), as_json=json)
+    show.release(building.pinned(stack_of(stack), model, version), as_json=json)
+
+
+for _command in (
+    *(moving.gates, moving.promote, moving.approve, moving.plan, moving.deliver, moving.rollback),
+    *(auditing.history, auditing.live, auditing.diff, auditing.verify_ledger, auditing.report),
+):
+    app.command()(_command)
+release.command("delete")(moving.release_delete)

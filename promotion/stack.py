@@ -9,6 +9,7 @@ from typing import Any
 
 from infra.outputs import Credentials, StackOutputs, credentials
 from infra.settings import Settings, parse
+from promotion import engines
 from promotion.refusals import DependencyDown, NeverUp, UsageRefused
 
 
@@ -54,7 +55,8 @@ class Stack:
         try:
             done = subprocess.run(
                 ["pulumi", *arguments],
-                cwd=self.directory, capture_output=True, text=True, check=False,
+                cwd=self.directory, env=engines.environment(self.name),
+                capture_output=True, text=True, check=False,
             )  # fmt: skip
         except FileNotFoundError as error:
             raise DependencyDown(
@@ -83,6 +85,7 @@ class Stack:
         """What a step of the model's road finds in its environment; holds secrets."""
         outputs, mlflow = self.outputs, self.credentials.mlflow
         return {
+            "FERRY_STACK": self.name,
             "MLFLOW_TRACKING_URI": outputs.mlflow.url,
             "MLFLOW_TRACKING_USERNAME": mlflow.username,
             "MLFLOW_TRACKING_PASSWORD": mlflow.password,

@@ -12,15 +12,19 @@ from promotion.stack import Stack
 
 
 def verify(stack: Stack, pins: Mapping[str, Pin]) -> None:
-    """Raise `GateRefused` naming every pin whose version, weights, image or evidence differs."""
+    """Raise `GateRefused` naming every pin that is not what the registries hold.
+
+    A stack above another holds its pins against its own bucket and image registry alone: their
+    versions are registered in the stack where they were built, which need not be up.
+    """
     try:
-        registry = ModelRegistry(stack)
+        bucket = stack.bucket()
+        registry = None if stack.settings.platform.below else ModelRegistry(stack)
     except NeverUp as error:
         raise GateRefused(
             f"{stack.file.name} pins {', '.join(sorted(pins))}, and {stack.name} was never brought "
             f"up here: nothing holds what is pinned; run `ferry unpin --all --stack {stack.name}`"
         ) from error
-    bucket = stack.bucket()
     complaints = [
         f"{stack.file.name}: ferry:pins.{model}: {complaint}"
         for model, pin in pins.items()
@@ -34,13 +38,13 @@ def verify(stack: Stack, pins: Mapping[str, Pin]) -> None:
 
 def _complaints(
     stack: Stack,
-    registry: ModelRegistry,
+    registry: ModelRegistry | None,
     bucket: Any,  # noqa: ANN401 - boto3 resource
     model: str,
     pin: Pin,
 ) -> Iterator[str]:
     try:
-        registered = registry.version(model, pin.version)
+        registered = registry.version(model, pin.version) if registry else None
     except GateRefused as refusal:
         yield str(refusal)
         return
@@ -54,7 +58,7 @@ def _complaints(
         yield str(refusal)
         return
     yield from differences(pin, release.pin(), "the release")
-    for field in ("run", "weights", "features", "commit"):
+    for field in ("run", "weights", "signer", "features", "commit") if registered else ():
         wanted, seen = getattr(pin, field), getattr(registered, field)
         if wanted != seen:
             yield f"{field} is {wanted}, MLflow's version {pin.version} has {seen}"

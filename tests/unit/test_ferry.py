@@ -32,7 +32,7 @@ SERVED = {
     "url": "http://127.0.0.1:9",
     "namespace": "m",
     "rollout": "r",
-    "release": {"version": 1, "image": "sha256:1", "weights": "sha256:2"},
+    "release": {"version": 1, "image": "sha256:1", "weights": "sha256:2", "evidence": "sha256:3"},
 }
 
 

@@ -12,6 +12,7 @@ from promotion.models import Registered
 from promotion.refusals import GateRefused, NeverUp
 from promotion.release import Release
 from promotion.stack import Stack
+from tests.unit.test_ferry import DEV
 from tests.unit.test_release import a_release
 
 OTHER = "sha256:" + "9" * 64
@@ -43,7 +44,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
     monkeypatch.setattr(Stack, "bucket", lambda self: None)
     monkeypatch.setattr(evidence, "read", lambda bucket, key: world.release)
     monkeypatch.setattr(images, "digest", lambda *arguments: world.image)
-    (tmp_path / "Pulumi.dev.yaml").touch()
+    (tmp_path / "Pulumi.dev.yaml").write_text(DEV)
     world.verify = lambda: verify.verify(Stack("dev", tmp_path), {"credit-default": world.pin})
     return world
 
@@ -65,7 +66,7 @@ def test_a_version_that_is_missing_is_named(world: SimpleNamespace) -> None:
     assert "nothing was deployed" in said
 
 
-@pytest.mark.parametrize("field", ["weights", "features"])
+@pytest.mark.parametrize("field", ["weights", "signer", "features"])
 def test_a_pin_that_differs_from_the_model_registry_shows_both_values(
     world: SimpleNamespace, field: str
 ) -> None:

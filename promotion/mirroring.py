@@ -1,0 +1,104 @@
+"""The bucket's copy of a ledger: one locked object per record, which nobody can take back."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from promotion import evidence
+from promotion.refusals import Conflict, DependencyDown
+
+
+def key(stack: str, sequence: int) -> str:
+    """Where a record stands in the bucket."""
+    return f"{_prefix(stack)}{sequence:08d}.json"
+
+
+def upload(
+    bucket: Any,  # noqa: ANN401 - boto3 resource
+    stack: str,
+    lines: Sequence[bytes],
+    *,
+    lock_days: int,
+) -> int:
+    """Put the lines that the bucket lacks, oldest first; returns how many.
+
+    Of those it has, the newest alone is read: its chain vouches for all before it.
+    Raises `Conflict` as `compare` does.
+    """
+    present = _present(bucket, stack)
+    _same_end(bucket, stack, lines, present)
+    missing = [number for number in range(1, len(lines) + 1) if number not in present]
+    until = datetime.now(UTC) + timedelta(days=lock_days)
+    for number in missing:
+        _put(bucket, stack, number, lines[number - 1], until)
+    return len(missing)
+
+
+def compare(bucket: Any, stack: str, lines: Sequence[bytes]) -> int:  # noqa: ANN401
+    """Hold every record against the bucket's; returns how many of them it does not have yet.
+
+    Raises `Conflict` naming the first that differs, or that the file lacks.
+    """
+    present = _present(bucket, stack)
+    for number in sorted(present & set(range(1, len(lines) + 1))):
+        _same(bucket, stack, number, lines[number - 1])
+    _no_more(stack, lines, present)
+    return len(lines) - len(present)
+
+
+def _present(bucket: Any, stack: str) -> set[int]:  # noqa: ANN401
+    """The sequences that the bucket holds."""
+    prefix = _prefix(stack)
+    try:
+        keys = [found.key for found in bucket.objects.filter(Prefix=prefix)]
+    except (BotoCoreError, ClientError) as error:
+        raise DependencyDown(f"the bucket does not list {prefix}: {error}") from error
+    names = (name.removeprefix(prefix).removesuffix(".json") for name in keys)
+    return {int(name) for name in names if name.isascii() and name.isdigit()}
+
+
+def _same_end(bucket: Any, stack: str, lines: Sequence[bytes], present: set[int]) -> None:  # noqa: ANN401
+    shared = [number for number in present if number <= len(lines)]
+    if shared:
+        _same(bucket, stack, max(shared), lines[max(shared) - 1])
+    _no_more(stack, lines, present)
+
+
+def _no_more(stack: str, lines: Sequence[bytes], present: set[int]) -> None:
+    beyond = sorted(number for number in present if number > len(lines))
+    if beyond:
+        raise Conflict(
+            f"ledger/{stack}.jsonl ends at record {len(lines)}, the bucket holds "
+            f"{key(stack, beyond[0])} as well: the file was cut, or is older than another's; "
+            "`git pull`, or take the missing lines from the bucket"
+        )
+
+
+def _same(bucket: Any, stack: str, number: int, line: bytes) -> None:  # noqa: ANN401
+    if evidence.read(bucket, key(stack, number)) != line:
+        raise Conflict(
+            f"ledger/{stack}.jsonl: line {number}: the bucket's {key(stack, number)} is another "
+            "record: the history was forked or rewritten; the bucket's is locked, so compare the "
+            "two, and take the file back from Git or from the bucket"
+        )
+
+
+def _put(bucket: Any, stack: str, number: int, line: bytes, until: datetime) -> None:  # noqa: ANN401
+    try:
+        bucket.put_object(
+            Key=key(stack, number),
+            Body=line,
+            IfNoneMatch="*",
+            ObjectLockMode="GOVERNANCE",
+            ObjectLockRetainUntilDate=until,
+        )
+    except (BotoCoreError, ClientError) as error:
+        if evidence.read(bucket, key(stack, number)) is None:
+            raise DependencyDown(f"the bucket takes no {key(stack, number)}: {error}") from error
+        _same(bucket, stack, number, line)  # another command was quicker
+
+
+def _prefix(stack: str) -> str:
+    return f"ledger/{stack}/"
