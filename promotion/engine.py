@@ -44,13 +44,19 @@ class Ran:
     printed: str
 
     def against(self, models: Iterable[str]) -> dict[str, str]:
-        """The models that the engine could not deliver, each with the reason."""
+        """The models that the engine could not deliver, each with the reason.
+
+        That is the verdict's where a delivery's Job left one, else all that the engine said.
+        """
         found: dict[str, list[str]] = {}
         for complaint in self.complaints:
             model = _model(complaint.urn, models)
             if model is not None and complaint.text not in found.setdefault(model, []):
                 found[model].append(complaint.text)
-        return {model: "; ".join(texts)[:2000] for model, texts in found.items()}
+        return {
+            model: "; ".join(list(filter(None, map(_verdict, texts))) or texts)[:2000]
+            for model, texts in found.items()
+        }
 
     @property
     def reason(self) -> str:
@@ -206,6 +212,15 @@ def _complaints(events: Iterable[str]) -> Iterator[Complaint]:
         if failed := event.get("resOpFailedEvent"):
             urn = failed["metadata"]["urn"]
             yield Complaint(urn=urn, text=f"{failed['metadata']['op']} of {_name(urn)} failed")
+
+
+def _verdict(text: str) -> str | None:
+    """The reason in a delivery Job's last words, where the text holds their document whole."""
+    start = text.find('{"delivered"')
+    try:
+        return json.JSONDecoder().raw_decode(text[start:])[0]["reason"] if start >= 0 else None
+    except (ValueError, KeyError):
+        return None
 
 
 def _model(urn: str, models: Iterable[str]) -> str | None:

@@ -108,6 +108,23 @@ def test_a_failure_is_laid_at_the_door_of_the_longest_name_that_fits(
     assert ran.against(["loan", "loan-risk", "other"]) == {"loan-risk": "verdict: no"}
 
 
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ('exited with 1: {"delivered":false,"reason":"answers flipped"} (more)', "answers flipped"),
+        ('exited with 1: {"delivered":false,"reason":"cut sh', None),
+        ('exited with 1: {"delivered":false}', None),
+    ],
+)
+def test_the_verdict_alone_is_the_reason_where_it_is_there_whole(
+    said: str, reason: str | None
+) -> None:
+    urn = "urn:pulumi:dev::ferry::ferry:serving:Delivery$k::loan-delivery"
+    complaints = [engine.Complaint(urn=urn, text=text) for text in (said, "create failed")]
+    ran = engine.Ran(ok=False, complaints=complaints, printed="")
+    assert ran.against(["loan"]) == {"loan": reason or f"{said}; create failed"}
+
+
 def test_an_engine_that_is_not_there_is_named_with_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
