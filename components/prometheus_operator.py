@@ -7,7 +7,7 @@ import pulumi_kubernetes as k8s
 
 from components import hardening, traffic, upstream
 from components.access import LOOK, grant, rule
-from components.labels import labels, selector
+from components.controller import controller
 
 GROUP = "monitoring.coreos.com"
 _IMAGE = "quay.io/prometheus-operator/prometheus-operator:v0.85.0"
@@ -74,24 +74,13 @@ class PrometheusOperator(pulumi.ComponentResource):
             egress=[{"ports": [{"port": port} for port in traffic.API_SERVER]}],
             opts=child,
         )
-        described = labels(name, version=_VERSION.removeprefix("v"))
-        deployment = k8s.apps.v1.Deployment(
+        deployment = controller(
             name,
-            metadata={"name": name, "namespace": args.namespace, "labels": described},
-            spec={
-                "replicas": 1,
-                "selector": {"match_labels": selector(name)},
-                "strategy": {"type": "Recreate"},
-                "template": {
-                    "metadata": {"labels": described},
-                    "spec": {
-                        **hardening.pod(account),
-                        "automount_service_account_token": True,
-                        "containers": [_container(args)],
-                        "volumes": [hardening.scratch("16Mi")],
-                    },
-                },
-            },
+            namespace=args.namespace,
+            version=_VERSION.removeprefix("v"),
+            account=account,
+            container=_container(args),
+            volumes=[hardening.scratch("16Mi")],
             opts=pulumi.ResourceOptions(parent=self, depends_on=[kinds, way, *grants]),
         )
         self.ready = [kinds, deployment]

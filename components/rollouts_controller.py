@@ -7,7 +7,7 @@ import pulumi_kubernetes as k8s
 
 from components import hardening, traffic, upstream
 from components.access import LOOK, grant, rule
-from components.labels import labels, selector
+from components.controller import controller
 
 _IMAGE = "quay.io/argoproj/argo-rollouts:v1.8.3"
 _VERSION = _IMAGE.rpartition(":")[2]
@@ -96,30 +96,13 @@ class RolloutsController(pulumi.ComponentResource):
         traffic.service(
             f"{name}-metrics", args.namespace, child, of=name, port=_METRICS, port_name="metrics"
         )
-        deployment = k8s.apps.v1.Deployment(
+        deployment = controller(
             name,
-            metadata={
-                "name": name,
-                "namespace": args.namespace,
-                "labels": labels(name, version=_VERSION),
-            },
-            spec={
-                "replicas": 1,
-                "selector": {"match_labels": selector(name)},
-                "strategy": {"type": "Recreate"},
-                "template": {
-                    "metadata": {"labels": labels(name, version=_VERSION)},
-                    "spec": {
-                        **hardening.pod(account),
-                        "automount_service_account_token": True,
-                        "containers": [_container(args)],
-                        "volumes": [
-                            hardening.scratch("16Mi"),
-                            hardening.scratch("16Mi", "plugin-bin"),
-                        ],
-                    },
-                },
-            },
+            namespace=args.namespace,
+            version=_VERSION,
+            account=account,
+            container=_container(args),
+            volumes=[hardening.scratch("16Mi"), hardening.scratch("16Mi", "plugin-bin")],
             opts=pulumi.ResourceOptions(parent=self, depends_on=[kinds, way, *grants]),
         )
         self.ready = [kinds, deployment]

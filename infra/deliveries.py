@@ -1,20 +1,15 @@
 """How each model's releases are delivered: the controller, once, and the image that judges."""
 
-import os
-from pathlib import Path
-
 import pulumi
 
 from components.delivery import How
-from components.image import pushed
 from components.judging import Judge
 from components.rollouts_controller import RolloutsController, RolloutsControllerArgs
+from infra.built import built
 from infra.foundations import Foundation
 from infra.models import BlueGreen, Canary
-from infra.revision import revision
 from infra.settings import Settings
 
-_ANALYSIS = Path(__file__).parents[1] / "analysis"
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
 
 
@@ -32,7 +27,7 @@ def deliveries(wanted: Settings, foundation: Foundation) -> dict[str, How]:
         ),
         pulumi.ResourceOptions(provider=foundation.cluster),
     )
-    image = _image(foundation)
+    image = built("analysis", foundation, folder="analysis")  # of all models' judges
     prometheus = pulumi.Output.format("http://prometheus-operated.{0}:9090", roles["monitoring"])
     return {
         name: How(
@@ -47,23 +42,6 @@ def deliveries(wanted: Settings, foundation: Foundation) -> dict[str, How]:
         )
         for name, way in moved.items()
     }
-
-
-def _image(foundation: Foundation) -> pulumi.Output[str]:
-    """The one image of all models' judges: `analysis/` as it is in the working tree."""
-    commit = revision(_ANALYSIS)
-    context = os.path.relpath(_ANALYSIS)
-    return pushed(
-        "analysis",
-        tag=commit or "unknown",
-        build={
-            "context": context,
-            "dockerfile": f"{context}/Dockerfile",
-            "args": {"REVISION": commit},
-        },
-        registry=foundation.images.registry,
-        opts=pulumi.ResourceOptions(),
-    )
 
 
 def _seconds(duration: str) -> int:

@@ -1,14 +1,10 @@
 """The roads of a stack's models: the online store, and the jobs of each model that has a road."""
 
-import os
-from pathlib import Path
-
 import pulumi
 import pulumi_kubernetes as k8s
 
 from components import traffic
 from components.bucket import Bucket
-from components.image import pushed
 from components.labels import labels
 from components.mlflow_server import MlflowServer
 from components.model_jobs import REGISTRY, ModelJobs, ModelJobsArgs
@@ -16,11 +12,10 @@ from components.model_pod import OnlineFeatures
 from components.online_store import PORT, OnlineStore, OnlineStoreArgs
 from components.pull_secret import pull_secret
 from components.volume import volume
+from infra.built import built
 from infra.foundations import Foundation
-from infra.revision import revision
 from infra.settings import Settings
 
-_APP = Path(__file__).parents[1] / "app"
 _STORE = "online-store"
 
 
@@ -44,7 +39,14 @@ def roads(
         ),
         inside,
     )
-    image = _image(foundation, mlflow)
+    image = built(
+        "jobs",
+        foundation,
+        folder="app",
+        dockerfile="jobs.Dockerfile",
+        # Two images of a gigabyte at once overtax a small machine, and a server needs none of this.
+        opts=pulumi.ResourceOptions(depends_on=[mlflow]),
+    )
     environment = _environment(
         foundation, bucket, mlflow, store, lock_days=wanted.platform.data.lock_days
     )
@@ -83,24 +85,6 @@ def roads(
         egress=traffic.to(_STORE, platform, PORT),
     )
     return dict.fromkeys(scheduled, features)
-
-
-def _image(foundation: Foundation, mlflow: MlflowServer) -> pulumi.Output[str]:
-    """The one image of all models' jobs: `app/` as it is in the working tree."""
-    commit = revision(_APP)
-    context = os.path.relpath(_APP)
-    return pushed(
-        "jobs",
-        tag=commit or "unknown",
-        build={
-            "context": context,
-            "dockerfile": f"{context}/jobs.Dockerfile",
-            "args": {"REVISION": commit},
-        },
-        registry=foundation.images.registry,
-        # Two images of a gigabyte at once overtax a small machine, and a server needs none of this.
-        opts=pulumi.ResourceOptions(depends_on=[mlflow]),
-    )
 
 
 def _environment(
