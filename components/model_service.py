@@ -121,6 +121,18 @@ def _deployment(
     No `replicas` where pods are wanted: their number is the autoscaler's.
     """
     model = of or name
+    spec: k8s.apps.v1.DeploymentSpecArgsDict = {
+        "selector": {"match_labels": selector(model)},
+        "strategy": {
+            "type": "RollingUpdate",
+            "rolling_update": {"max_unavailable": 0, "max_surge": 1},
+        },
+        # Past this an update fails and tells why; a good release is ready long before.
+        "progress_deadline_seconds": 180,
+        "template": template,
+    }
+    if replicas is not None:  # even null would be a claim on the field
+        spec["replicas"] = replicas
     return k8s.apps.v1.Deployment(
         name,
         metadata={
@@ -128,17 +140,7 @@ def _deployment(
             "namespace": args.namespace,
             "labels": model_pod.release_labels(model, args),
         },
-        spec={
-            "replicas": replicas,
-            "selector": {"match_labels": selector(model)},
-            "strategy": {
-                "type": "RollingUpdate",
-                "rolling_update": {"max_unavailable": 0, "max_surge": 1},
-            },
-            # Past this an update fails and tells why; a good release is ready long before.
-            "progress_deadline_seconds": 180,
-            "template": template,
-        },
+        spec=spec,
         opts=opts,
     )
 
