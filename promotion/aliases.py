@@ -8,7 +8,7 @@ from promotion.models import ModelRegistry
 from promotion.promote import origin_of
 from promotion.record import Moved
 from promotion.refusals import DependencyDown, GateRefused, NeverUp
-from promotion.stack import Stack
+from promotion.stack import Stack, names
 
 CHAMPION = "champion"
 """What the topmost stack serves."""
@@ -20,17 +20,17 @@ def mirror(stack: Stack, say: Callable[[str], None]) -> None:
     The topmost stack moves `champion` as well. An MLflow out of reach is a warning: the next
     delivery makes up for it.
     """
-    names = [stack.name, *([CHAMPION] if _topmost(stack) else [])]
+    aliases = [stack.name, *([CHAMPION] if _topmost(stack) else [])]
     pinned = stack.settings.pins
     if not pinned:
         return
     try:
         registry = ModelRegistry(origin_of(stack))
         for model, pin in pinned.items():
-            for name in names:
-                registry.point(model, name, pin.version)
+            for alias in aliases:
+                registry.point(model, alias, pin.version)
     except (DependencyDown, GateRefused, NeverUp) as error:
-        say(f"warning: the aliases {', '.join(names)} are not moved yet: {error}")
+        say(f"warning: the aliases {', '.join(aliases)} are not moved yet: {error}")
 
 
 def delete(stack: Stack, model: str, version: int) -> bool:
@@ -42,8 +42,8 @@ def delete(stack: Stack, model: str, version: int) -> bool:
         (name, pin) for name, found, pin in _pins(stack) if (found, pin.version) == (model, version)
     ]
     if holders:
-        names = ", ".join(f"Pulumi.{name}.yaml" for name, _ in holders)
-        reason = f"{model} version {version} is pinned by {names}; move those pins first"
+        files = ", ".join(f"Pulumi.{name}.yaml" for name, _ in holders)
+        reason = f"{model} version {version} is pinned by {files}; move those pins first"
         ledger.of(stack).append(
             model=model,
             action="delete",
@@ -72,5 +72,5 @@ def _pins(stack: Stack) -> Iterator[tuple[str, str, Pin]]:
 
 def _stacks(stack: Stack) -> Iterator[Stack]:
     """Every stack of the project that has a file."""
-    for path in sorted(stack.directory.glob("Pulumi.*.yaml")):
-        yield Stack(path.name.split(".")[1], stack.directory)
+    for name in names(stack.directory):
+        yield Stack(name, stack.directory)

@@ -15,7 +15,7 @@ from promotion.options import Json, Model, StackName, refusals, say, stack_of
 from promotion.refusals import Conflict, DependencyDown, GateRefused, NeverUp, UsageRefused
 from promotion.release import digest
 from promotion.show_history import Checked
-from promotion.stack import Stack
+from promotion.stack import Stack, names
 
 
 @refusals
@@ -74,8 +74,7 @@ def verify_ledger(
 ) -> None:
     """Verify the chain of every stack's ledger. Exit 3 when one is broken, naming its line."""
     directory = stack_of("dev").directory
-    stacks = {path.name.split(".")[1] for path in directory.glob("Pulumi.*.yaml")}
-    stacks |= {found.stack for found in ledger.all_in(directory)}
+    stacks = {*names(directory), *(found.stack for found in ledger.all_in(directory))}
     found = [_checked(Stack(name, directory), mirror=mirror) for name in sorted(stacks)]
     show_history.checked(found, as_json=json)
     if broken := [each.broken for each in found if each.broken]:

@@ -24,9 +24,7 @@ class Below:
 def served(below: Below) -> list[Gate]:
     """Only what the stack below serves, healthy, and has delivered to the end comes any further."""
     pinned, now = Moved.of(below.pinned), below.served
-    same = (
-        pinned is not None and now is not None and pinned == Moved.model_validate(now.model_dump())
-    )
+    same = pinned is not None and pinned == Moved.of(now)
     version = None if now is None else now.version
     return [
         Gate(
@@ -64,8 +62,7 @@ def _history(below: Below, pinned: Moved | None) -> Gate:
     """The ledger's last word on the delivery of exactly this release must be `live`."""
     last = None
     for record in below.records:
-        subject = record.before if record.outcome == "rolled-back" else record.after
-        if record.action == "deliver" and pinned is not None and subject == pinned:
+        if record.action == "deliver" and pinned is not None and record.tried == pinned:
             last = record
     said = "no delivery" if last is None else last.outcome
     passed = said == "live" or (below.rolling and last is None and pinned is not None)

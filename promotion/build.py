@@ -101,7 +101,7 @@ def _evidence(registry: ModelRegistry, registered: Registered, folder: Path) -> 
 def _image(stack: Stack, registered: Registered, context: Path, say: Callable[[str], None]) -> str:
     """Build and push; returns the digest that the registry itself answers."""
     url, login = stack.outputs.registry.url, stack.registry_login
-    host = url.split("://", 1)[-1]
+    host = images.host(url)
     tag = f"v{registered.version}"
     reference = f"{host}/{registered.model}:{tag}"
     say(f"building and pushing {reference}")

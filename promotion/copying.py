@@ -38,19 +38,21 @@ def copy_image(
     if images.digest(into, model, image, login) == image:
         return
     out, other = source.outputs.registry.url, source.registry_login
-    say(f"copying image {model}@{image[:19]}… to {_host(into)}")
+    say(f"copying image {model}@{image[:19]}… to {images.host(into)}")
     with tempfile.TemporaryDirectory(prefix="ferry-login-") as folder:
         # A folder of mode 0700, so that no login is on a command line or in anybody's sight.
         authfile = Path(folder, "auth.json")
-        logins = {_host(out): other, _host(into): login}
+        logins = {images.host(out): other, images.host(into): login}
         authfile.write_text(json.dumps({"auths": {at: _auth(*of) for at, of in logins.items()}}))
         _skopeo(
             "copy", "--all", "--preserve-digests", "--quiet", f"--authfile={authfile}",
             f"--src-tls-verify={_secure(out)}", f"--dest-tls-verify={_secure(into)}",
-            f"docker://{_host(out)}/{model}@{image}", f"docker://{_host(into)}/{model}:{tag}",
+            f"docker://{images.host(out)}/{model}@{image}", f"docker://{images.host(into)}/{model}:{tag}",
         )  # fmt: skip
     if images.digest(into, model, image, login) != image:
-        raise DependencyDown(f"{model}@{image} was copied, yet {_host(into)} has no such image")
+        raise DependencyDown(
+            f"{model}@{image} was copied, yet {images.host(into)} has no such image"
+        )
 
 
 def _skopeo(*arguments: str) -> None:
@@ -64,10 +66,6 @@ def _skopeo(*arguments: str) -> None:
         ) from error
     if done.returncode:
         raise DependencyDown(f"`skopeo {arguments[0]}` failed: {done.stderr.strip()[-1000:]}")
-
-
-def _host(registry: str) -> str:
-    return registry.split("://", 1)[-1].rstrip("/")
 
 
 def _secure(registry: str) -> str:

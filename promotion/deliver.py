@@ -4,13 +4,13 @@ import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from promotion import aliases, dossier, engine, ledger, moves, planning
-from promotion.record import Moved
+from promotion.record import Moved, Record
 from promotion.refusals import Conflict, DependencyDown, NeverUp
 from promotion.stack import Stack
 from promotion.verify import verify
@@ -40,9 +40,10 @@ def deliver(stack: Stack, say: Say, plan: planning.Plan | None = None) -> Delive
             say(f"holding {stack.name} against the plan")
             planning.hold(plan, stack)
         _verified(stack, say)
-        for model in {*stack.settings.pins, *(each.model for each in ledger.of(stack).records())}:
+        records = ledger.of(stack).records()
+        for model in {*stack.settings.pins, *(each.model for each in records)}:
             moves.settle(stack, model)
-        before = {model: _former(stack, model) for model in stack.settings.pins}
+        before = {model: _former(stack, records, model) for model in stack.settings.pins}
         if plan is None:
             engine.clear_pending(stack, say)
         say(f"updating {stack.name}")
@@ -58,9 +59,7 @@ def deliver(stack: Stack, say: Say, plan: planning.Plan | None = None) -> Delive
         now = _fresh(stack)
         aliases.mirror(now, say)
         ledger.mirror_if_reachable(now, say)
-        serves = {
-            model: Moved.model_validate(Moved.of(pin)) for model, pin in now.settings.pins.items()
-        }
+        serves = {model: Moved.of(pin) for model, pin in now.settings.pins.items()}
         return Delivery(stack=stack.name, serves=serves, recorded=recorded, put_back=put_back)
 
 
@@ -79,7 +78,7 @@ def _put_back(
         raise _failed(stack, ran)
     for model, reason in guilty.items():
         say(f"{model} version {tried[model].version} failed: {reason}")
-        pin = dossier.pin_of(stack.bucket(), model, former[model])
+        pin = dossier.release_of(stack.bucket(), model, former[model]).pin()
         moves.move(
             stack, model, pin, expected=tried[model],
             action="deliver", outcome="rolled-back", reason=reason,
@@ -123,16 +122,16 @@ def _record_live(stack: Stack) -> dict[str, str]:
     return recorded
 
 
-def _former(stack: Stack, model: str) -> Moved | None:
+def _former(stack: Stack, records: Sequence[Record], model: str) -> Moved | None:
     """What the stack serves of a model, by its ledger or else its outputs."""
-    found = moves.live(ledger.of(stack).records(), model)
+    found = moves.live(records, model)
     if found is not None:
         return found
     try:
         served = stack.outputs.models.get(model)
     except NeverUp:
         return None
-    return Moved.model_validate(served.release.model_dump()) if served else None
+    return Moved.of(served.release) if served else None
 
 
 def _verified(stack: Stack, say: Say) -> None:

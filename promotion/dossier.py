@@ -114,10 +114,10 @@ def read(
     return Evidence(release=release, files=files, made=made)
 
 
-def pin_of(bucket: Any, model: str, release: Moved) -> Pin:  # noqa: ANN401
-    """The whole pin of a release that a ledger names; `GateRefused` when it is not kept."""
-    document = evidence.require(bucket, evidence.record(model, release.version))
-    return Release.read(document, evidence=release.evidence).pin()
+def release_of(bucket: Any, model: str, moved: Moved) -> Release:  # noqa: ANN401
+    """The release that a ledger names; `GateRefused` when it is not kept."""
+    document = evidence.require(bucket, evidence.record(model, moved.version))
+    return Release.read(document, evidence=moved.evidence)
 
 
 def stored_at(bucket: Any, model: str, version: int) -> datetime | None:  # noqa: ANN401

@@ -52,21 +52,26 @@ def write(
     for name in sorted(files, key=lambda name: (name == RECORD, name)):
         present = read(bucket, folder + name)
         if present is None:
-            try:
-                bucket.put_object(
-                    Key=folder + name,
-                    Body=files[name],
-                    IfNoneMatch="*",
-                    ObjectLockMode="GOVERNANCE",
-                    ObjectLockRetainUntilDate=datetime.now(UTC) + timedelta(days=lock_days),
-                )
-            except (BotoCoreError, ClientError) as error:
-                raise DependencyDown(f"the bucket takes no {folder}{name}: {error}") from error
+            create(bucket, folder + name, files[name], lock_days=lock_days)
         elif present != files[name]:
             raise Conflict(
                 f"{folder}{name} already holds other bytes; evidence is written once: "
                 "register a new version instead"
             )
+
+
+def create(bucket: Any, key: str, content: bytes, *, lock_days: int) -> None:  # noqa: ANN401
+    """Store an object that is not there yet, locked; raises `DependencyDown` where it can't be."""
+    try:
+        bucket.put_object(
+            Key=key,
+            Body=content,
+            IfNoneMatch="*",
+            ObjectLockMode="GOVERNANCE",
+            ObjectLockRetainUntilDate=datetime.now(UTC) + timedelta(days=lock_days),
+        )
+    except (BotoCoreError, ClientError) as error:
+        raise DependencyDown(f"the bucket takes no {key}: {error}") from error
 
 
 def read(bucket: Any, key: str) -> bytes | None:  # noqa: ANN401 - boto3 resource

@@ -7,7 +7,7 @@ from promotion.record import Gate
 WORSE = 0.02
 """AUC that a release may lose against the champion, at the low end of the difference's interval."""
 
-_MEASURES = ("demographic_parity_difference", "equalized_odds_difference")
+MEASURES = ("demographic_parity_difference", "equalized_odds_difference")
 
 
 def metric(found: Evidence, bound: float | None) -> Gate:
@@ -58,7 +58,7 @@ def fairness(found: Evidence, bound: float | None) -> Gate:
         return Gate(name="fairness", passed=True, text="no bound is set")
     excess, where = 0.0, "no sensitive split is declared"
     for split, figures in found.document("fairness.json")["sensitive"].items():
-        for measure in _MEASURES:
+        for measure in MEASURES:
             gap = figures[measure]
             if gap.value is None:
                 raise Unusable(f"{gap.place}: too few rows to tell groups apart")

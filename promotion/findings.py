@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from promotion.dossier import Evidence, Part, Unusable
-
-MEASURES = ("demographic_parity_difference", "equalized_odds_difference")
+from promotion.figures import MEASURES
 
 
 @dataclass(frozen=True, kw_only=True)

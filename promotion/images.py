@@ -44,18 +44,23 @@ def digest(registry: str, repository: str, tag: str, auth: tuple[str, str]) -> s
 
     Source: OCI Distribution Specification 1.1, "Checking if content exists in the registry".
     """
-    host = registry.removeprefix("https://").removeprefix("http://")
+    at = host(registry)
     scheme = "http" if registry.startswith("http://") else "https"
-    url = f"{scheme}://{host}/v2/{repository}/manifests/{tag}"
+    url = f"{scheme}://{at}/v2/{repository}/manifests/{tag}"
     try:
         answer = requests.head(url, headers={"Accept": _MANIFESTS}, auth=auth, timeout=_TIMEOUT)
     except requests.RequestException as error:
-        raise DependencyDown(f"the registry {host} does not answer: {error}") from error
+        raise DependencyDown(f"the registry {at} does not answer: {error}") from error
     if answer.status_code == requests.codes.not_found:
         return None
     if not answer.ok:
         raise DependencyDown(f"the registry answers {answer.status_code} for {url}")
     return answer.headers["Docker-Content-Digest"]
+
+
+def host(registry: str) -> str:
+    """A registry's URL as the first part of image names."""
+    return registry.split("://", 1)[-1].rstrip("/")
 
 
 def context(commit: str, folders: tuple[str, ...], repository: Path, into: Path) -> None:

@@ -4,12 +4,12 @@ import fcntl
 import getpass
 import os
 import subprocess
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from promotion import mirroring
+from promotion.locks import held
 from promotion.record import (
     START,
     Action,
@@ -60,7 +60,7 @@ class Ledger:
         who = who or author(self.path.parent.parent)
         commit = commit or head(self.path.parent.parent)
         _make(self.path.parent)
-        with _alone_in(self.path.parent, fcntl.LOCK_EX):
+        with held(self.path.parent):
             lines, _ = self._lines()
             newest = next((found.at for line in reversed(lines) if (found := read(line))), None)
             record = Record(
@@ -100,7 +100,7 @@ class Ledger:
     def _locked_lines(self) -> tuple[list[bytes], bytes]:
         if not self.path.parent.is_dir():
             return [], b""
-        with _alone_in(self.path.parent, fcntl.LOCK_SH):
+        with held(self.path.parent, fcntl.LOCK_SH):
             return self._lines()
 
     def _lines(self) -> tuple[list[bytes], bytes]:
@@ -168,17 +168,6 @@ def _git(directory: Path, *arguments: str) -> str | None:
     except FileNotFoundError:
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None
-
-
-@contextmanager
-def _alone_in(folder: Path, how: int) -> Generator[None]:
-    """Hold the folder's lock; it goes with the process, however that ends."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, how)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _make(folder: Path) -> None:

@@ -1,7 +1,6 @@
 """The bucket's copy of a ledger: one locked object per record, which nobody can take back."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -30,9 +29,8 @@ def upload(
     present = _present(bucket, stack)
     _same_end(bucket, stack, lines, present)
     missing = [number for number in range(1, len(lines) + 1) if number not in present]
-    until = datetime.now(UTC) + timedelta(days=lock_days)
     for number in missing:
-        _put(bucket, stack, number, lines[number - 1], until)
+        _put(bucket, stack, number, lines[number - 1], lock_days)
     return len(missing)
 
 
@@ -85,18 +83,12 @@ def _same(bucket: Any, stack: str, number: int, line: bytes) -> None:  # noqa: A
         )
 
 
-def _put(bucket: Any, stack: str, number: int, line: bytes, until: datetime) -> None:  # noqa: ANN401
+def _put(bucket: Any, stack: str, number: int, line: bytes, lock_days: int) -> None:  # noqa: ANN401
     try:
-        bucket.put_object(
-            Key=key(stack, number),
-            Body=line,
-            IfNoneMatch="*",
-            ObjectLockMode="GOVERNANCE",
-            ObjectLockRetainUntilDate=until,
-        )
-    except (BotoCoreError, ClientError) as error:
+        evidence.create(bucket, key(stack, number), line, lock_days=lock_days)
+    except DependencyDown:
         if evidence.read(bucket, key(stack, number)) is None:
-            raise DependencyDown(f"the bucket takes no {key(stack, number)}: {error}") from error
+            raise
         _same(bucket, stack, number, line)  # another command was quicker
 
 

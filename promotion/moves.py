@@ -1,12 +1,12 @@
 """Moving a pin: compare-and-swap in the stack file and its record in the ledger, as one act."""
 
-import fcntl
-import os
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from infra.settings import Pin
 from promotion import ledger, pins
+from promotion.history import SETTLED
+from promotion.locks import held
 from promotion.record import Action, Gate, Moved, Outcome, Record
 from promotion.refusals import Conflict
 from promotion.stack import Stack
@@ -32,7 +32,7 @@ def move(
     record that is missing; any other call records the pin as found.
     """
     book = ledger.of(stack)
-    with alone(stack):
+    with _alone(stack):
         records, current = book.records(), pins.read(stack.file, model)
         known = last_set(records, model)
         if current != pin:
@@ -68,7 +68,7 @@ def move(
 def settle(stack: Stack, model: str) -> None:
     """Record the pin as found where the ledger does not have what last moved it."""
     book = ledger.of(stack)
-    with alone(stack):
+    with _alone(stack):
         current = pins.read(stack.file, model)
         _settle(book, model, current, last_set(book.records(), model))
 
@@ -102,11 +102,7 @@ def last_move(records: Sequence[Record], model: str) -> Record | None:
 def live(records: Sequence[Record], model: str) -> Moved | None:
     """What the ledger says the stack serves of a model, by its deliveries."""
     for record in reversed(records):
-        if (
-            record.model == model
-            and record.action == "deliver"
-            and record.outcome in ("live", "rolled-back")
-        ):
+        if record.model == model and record.action == "deliver" and record.outcome in SETTLED:
             return record.after
     return None
 
@@ -118,13 +114,7 @@ def _winner(records: Sequence[Record], model: str, current: Pin | None) -> str:
     return f"{last.who} moved it at {last.at:%FT%TZ} (ledger: {last.sequence})"
 
 
-@contextmanager
-def alone(stack: Stack) -> Generator[None]:
-    """No other command moves a pin of the project meanwhile; ends with the process."""
+def _alone(stack: Stack) -> AbstractContextManager[None]:
+    """No other command moves a pin of the project meanwhile."""
     # Pins and ledger have a lock each for one write; this one holds both writes together.
-    handle = os.open(stack.directory / "Pulumi.yaml", os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+    return held(stack.directory / "Pulumi.yaml")

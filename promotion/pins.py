@@ -1,10 +1,7 @@
 """Pins in a stack file: read, and moved with every comment kept."""
 
-import fcntl
 import os
 import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -12,6 +9,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from infra.settings import Pin
+from promotion.locks import held
 from promotion.refusals import Conflict
 
 KEY = "ferry:pins"
@@ -24,7 +22,7 @@ def move(path: Path, model: str, pin: Pin | None, *, expected: Pin | None) -> bo
     nothing is written and `Conflict` is raised. Returns False when there was nothing to do.
     The file is replaced whole, so an interruption leaves the old one or the new one.
     """
-    with _alone_in(path.parent):
+    with held(path.parent):
         yaml = _round_trip()
         text = path.read_text()
         document = yaml.load(text)
@@ -73,17 +71,6 @@ def _round_trip() -> YAML:
     yaml.preserve_quotes = True
     yaml.width = 4096  # a folded digest is still valid YAML, and a needless diff
     return yaml
-
-
-@contextmanager
-def _alone_in(directory: Path) -> Generator[None]:
-    """Hold the directory's lock: the file itself is replaced, so it can't carry one."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -19,9 +19,10 @@ def draw(figures: Figures) -> Mapping[str, bytes]:
         found["champion.svg"] = intervals(
             figures.differences, "difference from the champion and 95% interval", "no difference"
         )
-    gaps = [gap for gap in figures.gaps if isinstance(gap, Gap) and gap.value is not None]
-    if gaps:
-        found["fairness.svg"] = bars(gaps)
+    if isinstance(figures.gaps, tuple):
+        gaps = [gap for gap in figures.gaps if gap.value is not None]
+        if gaps:
+            found["fairness.svg"] = bars(gaps)
     return found
 
 

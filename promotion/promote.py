@@ -124,7 +124,7 @@ def approve(target: Stack, model: str) -> tuple[Moved, bool]:
     pin = pins.read(source.file, model)
     if pin is None:
         raise GateRefused(f"{source.file.name} pins no {model}: there is nothing to approve")
-    release = Moved.model_validate(Moved.of(pin))
+    release = Moved.of(pin)
     who = ledger.author(target.directory)
     if who in approvers(target, model, pin):
         return release, False
@@ -144,23 +144,25 @@ def approvers(target: Stack, model: str, pin: Pin) -> frozenset[str]:
 
 def source_of(target: Stack) -> Stack:
     """The stack that the target takes releases from."""
-    below = target.settings.platform.below
+    below = target.below
     if below is None:
         raise UsageRefused(
             f"{target.file.name} names no platform.below: releases are built for {target.name}, "
             "not promoted to it; `ferry pin` moves its pins"
         )
-    return Stack(below, target.directory)
+    return below
 
 
 def origin_of(stack: Stack) -> Stack:
     """The stack in whose MLflow the releases of `stack` were registered: the lowest below it."""
     seen = [stack.name]
-    while (below := stack.settings.platform.below) is not None:
-        if below in seen:
-            raise UsageRefused(f"platform.below goes in a circle: {' → '.join([*seen, below])}")
-        seen.append(below)
-        stack = Stack(below, stack.directory)
+    while (below := stack.below) is not None:
+        if below.name in seen:
+            raise UsageRefused(
+                f"platform.below goes in a circle: {' → '.join([*seen, below.name])}"
+            )
+        seen.append(below.name)
+        stack = below
     return stack
 
 

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, overload
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic import ValidationError as Invalid
 
+from infra.outputs import ServedRelease
 from infra.settings import Commit, Digest, Environment, ModelName, Pin
 from promotion.refusals import GateRefused
 from promotion.release import canonical, digest
@@ -55,12 +56,18 @@ class Moved(_Frozen):
     weights: Digest
     evidence: Digest
 
+    @overload
     @classmethod
-    def of(cls, pin: Pin | None) -> Self | None:
-        """What a stack file pins; None for no pin."""
-        if pin is None:
+    def of(cls, found: Pin | ServedRelease) -> Self: ...
+    @overload
+    @classmethod
+    def of(cls, found: Pin | ServedRelease | None) -> Self | None: ...
+    @classmethod
+    def of(cls, found: Pin | ServedRelease | None) -> Self | None:
+        """What a stack file pins, or a stack serves; None for nothing."""
+        if found is None:
             return None
-        return cls.model_validate({name: getattr(pin, name) for name in cls.model_fields})
+        return cls.model_validate({name: getattr(found, name) for name in cls.model_fields})
 
 
 class Gate(_Frozen):
@@ -94,6 +101,11 @@ class Record(_Frozen):
     gates: tuple[Gate, ...]
     outcome: Outcome
     reason: Text | None
+
+    @property
+    def tried(self) -> Moved | None:
+        """The release that the attempt was about, whether it was put back or not."""
+        return self.before if self.outcome == "rolled-back" else self.after
 
     def line(self) -> bytes:
         """Canonical JSON with its newline: the bytes that the chain and the mirror hold."""

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from promotion import dossier, evidence, findings, ledger, plots, tables
 from promotion.history import of_model
-from promotion.record import Moved, Record
+from promotion.record import Moved
 from promotion.refusals import GateRefused, NeverUp
 from promotion.release import Release
 from promotion.report import Facts, as_html, as_markdown
@@ -24,7 +24,7 @@ def collect(stack: Stack, model: str) -> Facts:
     if not attempts or attempts[-1].after is None:
         raise GateRefused(f"the ledger of {stack.name} has no move of {model} to report")
     attempt, moved = attempts[-1], attempts[-1].after
-    below = _below(stack)
+    below = stack.below
     source, release = _release(stack, below, model, moved)
     found = dossier.read(source.bucket(), model, release.pin())
     elsewhere = of_model(ledger.of(below).records(), model) if below else []
@@ -33,7 +33,11 @@ def collect(stack: Stack, model: str) -> Facts:
         attempt=attempt,
         release=release,
         figures=findings.of(found),
-        deliveries=[each for each in [*elsewhere, *records] if _delivers(each, moved)],
+        deliveries=[
+            each
+            for each in [*elsewhere, *records]
+            if each.action == "deliver" and each.tried == moved
+        ],
         approvals=[each for each in records if each.outcome == "approved" and each.after == moved],
         links=_links(source, release),
     )
@@ -61,11 +65,6 @@ def show(facts: Facts, *, as_json: bool) -> None:
         print(as_markdown(facts, {}), end="")
 
 
-def _below(stack: Stack) -> Stack | None:
-    name = stack.settings.platform.below
-    return Stack(name, stack.directory) if name else None
-
-
 def _release(stack: Stack, below: Stack | None, model: str, moved: Moved) -> tuple[Stack, Release]:
     """The release, and the stack whose bucket has it: of a refused one, that is the one below."""
     key = evidence.record(model, moved.version)
@@ -77,13 +76,7 @@ def _release(stack: Stack, below: Stack | None, model: str, moved: Moved) -> tup
     except NeverUp:
         if below is None:
             raise
-    return below, Release.read(evidence.require(below.bucket(), key), evidence=moved.evidence)
-
-
-def _delivers(record: Record, release: Moved) -> bool:
-    """Whether this release was delivered, or tried and taken back."""
-    tried = record.before if record.outcome == "rolled-back" else record.after
-    return record.action == "deliver" and tried == release
+    return below, dossier.release_of(below.bucket(), model, moved)
 
 
 def _links(source: Stack, release: Release) -> dict[str, str]:

@@ -1,9 +1,11 @@
 """Rollback: a stack's pin goes back to the release before, weights, code and data together."""
 
+from collections.abc import Sequence
+
 from infra.settings import Pin
 from promotion import dossier, ledger, moves, pins
-from promotion.history import previous_live
-from promotion.record import Moved
+from promotion.history import SETTLED, previous_live
+from promotion.record import Moved, Record
 from promotion.refusals import GateRefused
 from promotion.stack import Stack
 from promotion.verify import verify
@@ -18,7 +20,7 @@ def rollback(stack: Stack, model: str) -> tuple[Pin, bool]:
     """
     records = ledger.of(stack).records()
     current = pins.read(stack.file, model)
-    if current is not None and _unfinished(stack, model, current):
+    if current is not None and _unfinished(records, model, current):
         return current, False
     known = moves.last_set(records, model)
     before = previous_live(records, model, Moved.of(current))
@@ -39,19 +41,19 @@ def rollback(stack: Stack, model: str) -> tuple[Pin, bool]:
             reason=str(refusal),
         )
         raise refusal
-    pin = dossier.pin_of(stack.bucket(), model, before)
+    pin = dossier.release_of(stack.bucket(), model, before).pin()
     verify(stack, {model: pin})
     moves.move(stack, model, pin, expected=current, action="rollback")
     return pin, True
 
 
-def _unfinished(stack: Stack, model: str, current: Pin) -> bool:
+def _unfinished(records: Sequence[Record], model: str, current: Pin) -> bool:
     """Whether the last thing that happened is a rollback to the current pin."""
     last = next(
         (
             record
-            for record in reversed(ledger.of(stack).records())
-            if record.model == model and record.outcome in ("moved", "live", "rolled-back")
+            for record in reversed(records)
+            if record.model == model and record.outcome in ("moved", *SETTLED)
         ),
         None,
     )

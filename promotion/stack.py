@@ -25,14 +25,20 @@ class Stack:
         """The stack file; raises `UsageRefused` when there is none of that name."""
         path = self.directory / f"Pulumi.{self.name}.yaml"
         if not path.is_file():
-            known = sorted(p.name.split(".")[1] for p in self.directory.glob("Pulumi.*.yaml"))
-            raise UsageRefused(f"there is no {path.name}; stacks are: {', '.join(known) or 'none'}")
+            known = ", ".join(names(self.directory)) or "none"
+            raise UsageRefused(f"there is no {path.name}; stacks are: {known}")
         return path
 
     @cached_property
     def settings(self) -> Settings:
         """The validated stack file; raises SettingsError."""
         return parse(self.file.read_text(), stack=self.name, file=self.file.name)
+
+    @property
+    def below(self) -> "Stack | None":
+        """The stack that releases come from; None where they are built."""
+        name = self.settings.platform.below
+        return Stack(name, self.directory) if name else None
 
     @cached_property
     def outputs(self) -> StackOutputs:
@@ -113,3 +119,8 @@ class Stack:
         if keys is None:
             return {}
         return {"aws_access_key_id": keys.access_key, "aws_secret_access_key": keys.secret_key}
+
+
+def names(directory: Path) -> list[str]:
+    """The stacks of a project that have a file."""
+    return sorted(path.name.split(".")[1] for path in directory.glob("Pulumi.*.yaml"))
