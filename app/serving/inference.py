@@ -37,13 +37,10 @@ def question(service: Service, rows: Rows, answer: Callable[[list[float]], bytes
 
 def answers(service: Service, asked: Sequence[tuple[Question, str]]) -> list[bytes]:
     """Score the questions, each beside its request's id, in one call of the model."""
-    [(first, request_id), *others] = asked
-    if not others:
-        return [first.answer(_scores(service, first.rows, first.matrix, request_id).tolist())]
-    matrix = np.concatenate([question.matrix for question, _ in asked])
-    scored = service.loaded().score(matrix)
-    service.metrics.scores.add(scored)
-    scores = scored.tolist()
+    matrices = [question.matrix for question, _ in asked]
+    # A lone request is the common case, and needs no copy.
+    matrix = matrices[0] if len(matrices) == 1 else np.concatenate(matrices)
+    scores = _scored(service, matrix).tolist()
     found, place = [], 0
     for question, request_id in asked:
         own = scores[place : place + len(question.rows)]
@@ -59,7 +56,10 @@ def score_rows(service: Service, rows: Rows, request_id: str) -> Scores:
 
     Raises `Rejected` for no row, too many, or any that the schema refuses.
     """
-    return _scores(service, rows, _matrix(service, rows), request_id)
+    scores = _scored(service, _matrix(service, rows))
+    if service.sampled is not None:
+        service.sampled.offer(request_id, rows, scores.tolist())
+    return scores
 
 
 def rows_of(columns: Mapping[str, Sequence[object]]) -> Rows:
@@ -152,11 +152,9 @@ def _matrix(service: Service, rows: Rows) -> Matrix:
         raise Rejected(422, error.problems[0].code, str(error), error.problems) from error
 
 
-def _scores(service: Service, rows: Rows, matrix: Matrix, request_id: str) -> Scores:
+def _scored(service: Service, matrix: Matrix) -> Scores:
     scores = service.loaded().score(matrix)
     service.metrics.scores.add(scores)
-    if service.sampled is not None:
-        service.sampled.offer(request_id, rows, scores.tolist())
     return scores
 
 

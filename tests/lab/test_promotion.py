@@ -182,11 +182,10 @@ def test_a_rollback_gives_the_former_release_byte_for_byte(two: Two) -> None:
 
 
 def test_a_fast_but_wrong_version_is_put_back_with_the_judges_reason(two: Two) -> None:
-    scored = "_scores(service, first.rows, first.matrix, request_id)"
     change(
         two.folder / "app/serving/inference.py",
-        f"first.answer({scored}.tolist())",
-        f"first.answer((1 - {scored}).tolist())",
+        "question.answer(own)",
+        "question.answer([1 - score for score in own])",
     )
     change(two.folder / "app/models/credit_default.py", "Second: credit", "Third: credit")
     two.commit("A wrong version")
