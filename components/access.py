@@ -8,6 +8,7 @@ import pulumi_kubernetes as k8s
 from components.labels import labels
 
 LOOK = ("get", "list")
+WATCH = (*LOOK, "watch")
 
 
 def rule(

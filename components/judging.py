@@ -136,10 +136,6 @@ def delivered(
         image=digest,
         deadline=str(seconds),
     )
-    # The API server is no pod: where it is, no policy can say for every cluster.
-    anywhere: k8s.networking.v1.NetworkPolicyEgressRuleArgsDict = {
-        "ports": [{"port": port} for port in traffic.API_SERVER]
-    }
     ready: list[pulumi.Resource] = [
         grant(
             name,
@@ -149,7 +145,7 @@ def delivered(
             home=namespace,
             opts=opts,
         ),
-        traffic.allow(name, namespace=namespace, egress=[anywhere], opts=opts),
+        traffic.allow(name, namespace=namespace, egress=[traffic.API_SERVER], opts=opts),
     ]
     k8s.batch.v1.Job(
         name,

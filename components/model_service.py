@@ -55,8 +55,7 @@ class ModelService(pulumi.ComponentResource):
         template = model_pod.template(name, args, account)
         if args.delivery is None:
             self.rollout = _deployment(name, args, template, child).metadata["name"]
-            for each, at in ((name, host), (grpc, grpc_host)):
-                port = "http" if each == name else "grpc"
+            for each, at, port in ((name, host, "http"), (grpc, grpc_host, "grpc")):
                 traffic.ingress(
                     each,
                     namespace=args.namespace,

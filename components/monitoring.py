@@ -8,7 +8,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import hardening, traffic
-from components.access import LOOK, grant, rule
+from components.access import WATCH, grant, rule
 from components.labels import labels, selector
 from components.prometheus_operator import GROUP, PrometheusOperator, PrometheusOperatorArgs
 from components.traffic import Gateway
@@ -85,14 +85,14 @@ class Monitoring(pulumi.ComponentResource):
             callers=[args.gateway.namespace, *args.callers],
             egress=[
                 {"to": [traffic.pods_of(args.models)], "ports": [{"port": "http"}]},
-                {"ports": [{"port": port} for port in traffic.API_SERVER]},
+                traffic.API_SERVER,
             ],
             opts=child,
         )
         discovery = grant(
             name,
             namespace=args.models,
-            rules=[rule("", ["pods"], [*LOOK, "watch"])],
+            rules=[rule("", ["pods"], WATCH)],
             account=account,
             home=args.namespace,
             opts=child,

@@ -6,7 +6,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import hardening, traffic, upstream
-from components.access import LOOK, grant, rule
+from components.access import WATCH, grant, rule
 from components.controller import controller
 
 GROUP = "monitoring.coreos.com"
@@ -16,18 +16,17 @@ _RELOADER = f"quay.io/prometheus-operator/prometheus-config-reloader:{_VERSION}"
 KINDS = f"prometheus-operator-{_VERSION}"
 _PORT = 8080
 
-_READ = [*LOOK, "watch"]
 # Upstream's rules less what it does for Alertmanager, Thanos, agents and kubelets.
 _WATCHED_RULES = [
     rule("", ["namespaces"], ["get"]),
-    rule(GROUP, ["podmonitors", "servicemonitors", "probes", "prometheusrules"], _READ),
+    rule(GROUP, ["podmonitors", "servicemonitors", "probes", "prometheusrules"], WATCH),
 ]
 _OWN_RULES = [
-    rule(GROUP, ["prometheuses"], _READ),
+    rule(GROUP, ["prometheuses"], WATCH),
     rule(GROUP, ["prometheuses/status"], ["update", "patch"]),
     rule(GROUP, ["prometheuses/finalizers"], ["update"]),
-    rule("apps", ["statefulsets"], [*_READ, "create", "update", "delete"]),
-    rule("", ["configmaps", "secrets"], [*_READ, "create", "update", "delete"]),
+    rule("apps", ["statefulsets"], [*WATCH, "create", "update", "delete"]),
+    rule("", ["configmaps", "secrets"], [*WATCH, "create", "update", "delete"]),
     rule("", ["services"], ["get", "create", "update"]),
     rule("", ["pods"], ["list", "delete"]),
 ]
@@ -71,7 +70,7 @@ class PrometheusOperator(pulumi.ComponentResource):
         way = traffic.allow(
             name,
             namespace=args.namespace,
-            egress=[{"ports": [{"port": port} for port in traffic.API_SERVER]}],
+            egress=[traffic.API_SERVER],
             opts=child,
         )
         deployment = controller(

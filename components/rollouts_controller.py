@@ -6,7 +6,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import hardening, traffic, upstream
-from components.access import LOOK, grant, rule
+from components.access import WATCH, grant, rule
 from components.controller import controller
 
 _IMAGE = "quay.io/argoproj/argo-rollouts:v1.8.3"
@@ -16,8 +16,7 @@ KINDS = f"argo-rollouts-{_VERSION}"
 _METRICS = 8090
 _HEALTH = 8080
 
-_READ = [*LOOK, "watch"]
-_CHANGE = [*_READ, "update", "patch"]
+_CHANGE = [*WATCH, "update", "patch"]
 _MAKE = [*_CHANGE, "create", "delete"]
 
 # Upstream's rules less those of other routers, of what is not used, and of Secrets.
@@ -28,23 +27,23 @@ _RULES = [
         ["analysisruns", "analysisruns/finalizers", "experiments", "experiments/finalizers"],
         _MAKE,
     ),
-    rule("argoproj.io", ["analysistemplates"], _READ),
+    rule("argoproj.io", ["analysistemplates"], WATCH),
     rule("apps", ["replicasets"], _MAKE),
-    rule("apps", ["deployments"], [*_READ, "update"]),
-    rule("", ["services"], [*_READ, "patch"]),
+    rule("apps", ["deployments"], [*WATCH, "update"]),
+    rule("", ["services"], [*WATCH, "patch"]),
     rule("", ["pods"], ["list", "watch", "update"]),
     rule("", ["pods/eviction"], ["create"]),
     rule("", ["events"], ["create", "update", "patch"]),
-    rule("networking.k8s.io", ["ingresses"], _READ),
+    rule("networking.k8s.io", ["ingresses"], WATCH),
     rule("batch", ["jobs"], _MAKE),
     rule("traefik.io", ["traefikservices"], ["get", "watch", "update"]),
 ]
 # Where it lives itself: one of several replicas leads, and its settings may be absent.
 _OWN_RULES = [
     rule("coordination.k8s.io", ["leases"], ["create", "get", "update"]),
-    rule("", ["configmaps"], _READ, ["argo-rollouts-config"]),
-    rule("", ["configmaps"], _READ, ["argo-rollouts-notification-configmap"]),
-    rule("", ["secrets"], _READ, ["argo-rollouts-notification-secret"]),
+    rule("", ["configmaps"], WATCH, ["argo-rollouts-config"]),
+    rule("", ["configmaps"], WATCH, ["argo-rollouts-notification-configmap"]),
+    rule("", ["secrets"], WATCH, ["argo-rollouts-notification-secret"]),
 ]
 
 
@@ -84,13 +83,12 @@ class RolloutsController(pulumi.ComponentResource):
                 ("own", args.namespace, _OWN_RULES),
             )
         ]
-        # The API server is no pod: where it is, no policy can say for every cluster.
         way = traffic.allow(
             name,
             namespace=args.namespace,
             callers=[args.monitoring],
             ports=["metrics"],
-            egress=[{"ports": [{"port": port} for port in traffic.API_SERVER]}],
+            egress=[traffic.API_SERVER],
             opts=child,
         )
         traffic.service(

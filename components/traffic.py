@@ -9,8 +9,11 @@ import pulumi_kubernetes as k8s
 
 from components.labels import labels, selector
 
-API_SERVER = (443, 6443)
-"""The ports that a cluster's API server may answer on: of its Service, and its own."""
+# Of its Service, and its own. It is no pod: where it is, no policy can say for every cluster.
+API_SERVER: k8s.networking.v1.NetworkPolicyEgressRuleArgsDict = {
+    "ports": [{"port": 443}, {"port": 6443}]
+}
+"""The way out to the cluster's API server, for `egress`."""
 
 
 @dataclass(frozen=True, kw_only=True)

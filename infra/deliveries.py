@@ -9,12 +9,16 @@ from infra.built import built
 from infra.foundations import Foundation
 from infra.models import BlueGreen, Canary
 from infra.settings import Settings
+from infra.words import seconds
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
 
+def deliveries(
+    wanted: Settings, foundation: Foundation, prometheus: pulumi.Output[str]
+) -> dict[str, How]:
+    """By pinned model; those that move replica by replica are left out, and need nothing.
 
-def deliveries(wanted: Settings, foundation: Foundation) -> dict[str, How]:
-    """By pinned model; those that move replica by replica are left out, and need nothing."""
+    `prometheus` is where it answers inside the cluster.
+    """
     ways = {name: wanted.model(name).delivery for name in sorted(wanted.pins)}
     moved = {name: way for name, way in ways.items() if isinstance(way, Canary | BlueGreen)}
     if not moved:
@@ -28,7 +32,6 @@ def deliveries(wanted: Settings, foundation: Foundation) -> dict[str, How]:
         pulumi.ResourceOptions(provider=foundation.cluster),
     )
     image = built("analysis", foundation, folder="analysis")  # of all models' judges
-    prometheus = pulumi.Output.format("http://prometheus-operated.{0}:9090", roles["monitoring"])
     return {
         name: How(
             steps=way.steps if isinstance(way, Canary) else (),
@@ -36,13 +39,9 @@ def deliveries(wanted: Settings, foundation: Foundation) -> dict[str, How]:
                 image=image,
                 prometheus=prometheus,
                 minimum_requests=way.minimum_requests,
-                deadline=_seconds(way.deadline),
+                deadline=seconds(way.deadline),
             ),
             controller=controller.ready,
         )
         for name, way in moved.items()
     }
-
-
-def _seconds(duration: str) -> int:
-    return int(duration[:-1]) * _SECONDS[duration[-1]]

@@ -1,5 +1,6 @@
 """How a model is served, delivered and gated: one entry of `ferry:platform.models`."""
 
+from datetime import timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -15,6 +16,7 @@ from infra.words import (
     Schedule,
     Steps,
     Strict,
+    seconds,
 )
 
 
@@ -71,6 +73,11 @@ class Gates(Strict):
     """Of the evidence, from training to promotion."""
     approvals: Annotated[int, Field(strict=True, ge=0, le=10)] = 0
     """Of people other than the one who promotes."""
+
+    @property
+    def oldest(self) -> timedelta | None:
+        """`maximum_age` as a length of time."""
+        return None if self.maximum_age is None else timedelta(seconds=seconds(self.maximum_age))
 
 
 class Road(Strict):

@@ -45,7 +45,7 @@ def main() -> None:
     mlflow = _mlflow(platform, foundation, gateway, bucket)
     features = roads(wanted, foundation, bucket, mlflow)
     watching = monitoring(wanted, foundation, gateway)
-    how = deliveries(wanted, foundation)
+    how = deliveries(wanted, foundation, watching.internal_url)
     models = _models(wanted, foundation, gateway, features, how)
     _export(platform, foundation, bucket, mlflow, watching, models)
 

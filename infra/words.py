@@ -104,6 +104,14 @@ Cpu = Annotated[
 ]
 Memory = Annotated[_Text, _matching("[1-9][0-9]*([KMGT]i|[kMGT])", "memory like 256Mi")]
 Duration = Annotated[_Text, _matching("[1-9][0-9]*[smhdw]", "a duration like 10m or 7d")]
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
+
+
+def seconds(duration: str) -> int:
+    """How long a `Duration` is."""
+    return int(duration[:-1]) * _SECONDS[duration[-1]]
+
+
 Schedule = Annotated[_Text, AfterValidator(_cron)]
 SecretName = Annotated[
     _Text, _matching("[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", "the name of a secret, not its value")

@@ -27,7 +27,6 @@ _SECTIONS = (
     "Robustness",
     "Privacy",
 )
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,14 +159,15 @@ def _approvals(wanted: Wanted) -> Gate:
 
 
 def _freshness(found: Evidence, wanted: Wanted) -> Gate:
-    limit = wanted.model.gates.maximum_age
-    if limit is None:
+    gates = wanted.model.gates
+    limit, oldest = gates.maximum_age, gates.oldest
+    if oldest is None:
         return Gate(name="freshness", passed=True, text="no bound is set")
     if found.made is None:
         text = "nobody can tell when the evidence was made"
         return Gate(name="freshness", passed=False, wanted=limit, text=text)
     age = wanted.now - found.made
-    passed = -LATE_CLOCK <= age <= timedelta(seconds=int(limit[:-1]) * _SECONDS[limit[-1]])
+    passed = -LATE_CLOCK <= age <= oldest
     return Gate(
         name="freshness",
         passed=passed,
