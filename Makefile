@@ -2,6 +2,7 @@
 STACK ?= dev
 MODEL ?= credit-default
 SCORE ?= credit-default=app/data/lending-club/row.json
+BASE ?= main
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -18,7 +19,8 @@ FERRY := .venv/bin/ferry
 PINNED_BY = $(if $(shell grep '^ *below:' Pulumi.$(STACK).yaml),promote,release)
 EXPORT := --frozen --quiet --no-emit-project --no-header --no-annotate
 
-.PHONY: help up down purge env preview refresh destroy release promote deliver rollback status unit test check format lock bench bench-serving
+.PHONY: help up down purge env preview preview-offline refresh destroy drift release promote deliver \
+    rollback retrain keep status unit validate-subset test check format lock bench bench-serving
 
 help: ## List the commands
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 26
@@ -57,14 +59,36 @@ deliver: .venv ## Bring STACK to its pins; what fails is put back
 rollback: .venv ## Back to the release that STACK served before
 	@$(LAB) $(FERRY) rollback $(MODEL) --stack $(STACK)
 
+retrain: .venv ## Train MODEL on the newest rows, in the cluster; no pin is moved
+	@$(LAB) job="$(MODEL)-asked-$$(date +%s)"; in="--namespace=$(STACK)-jobs"; \
+	    kubectl create job "$$job" "$$in" --from=cronjob/$(MODEL)-train; \
+	    until ended=$$(kubectl get job "$$job" "$$in" -o 'jsonpath={.status.conditions[?(@.status=="True")].type}') \
+	        && [[ $$ended =~ Complete|Failed ]]; do sleep 5; done; \
+	    kubectl logs "job/$$job" "$$in" --all-containers; \
+	    [[ $$ended =~ Complete ]]
+
+keep: ## Commit and push what `ferry` wrote: STACK's pins and its ledger
+	@git add Pulumi.$(STACK).yaml $(wildcard ledger)
+	@git diff --cached --quiet || git commit --quiet --message "$(STACK): pins and ledger"
+	@git push --quiet origin "HEAD:$$(git rev-parse --abbrev-ref HEAD)"
+
 status: ## URLs, pinned releases, health
 	@$(LAB) $(FERRY) status --stack $(STACK)
 
 env: .venv ## Print the exports that put tools, kubeconfig and state on the path
 	@$(PYTHON) -m lab env $(STACK)
 
-preview refresh destroy: .venv ## The engine's own, on STACK; refresh and destroy ask first
+preview: .venv ## The engine's own, on STACK
+	@$(LAB) pulumi preview --stack $(STACK) $(PREVIEW_OPTIONS)
+
+refresh destroy: .venv ## The engine's own, on STACK; both ask first
 	@$(LAB) pulumi $@ --stack $(STACK)
+
+drift: .venv ## Fails if anything of STACK is not as it was left; changes nothing
+	@$(LAB) pulumi refresh --preview-only --expect-no-changes --stack $(STACK)
+
+preview-offline: .venv ## What the working tree changes against BASE: resources, policy, cost; needs nothing
+	@$(PYTHON) -m preview --base $(BASE)
 
 down: .venv ## Stop the lab of STACK; its data stay
 	@$(PYTHON) -m lab down $(STACK)
@@ -79,6 +103,9 @@ unit: .venv app/.venv ## Unit tests, with mocks: seconds
 	@command -v redis-server > /dev/null || $(PYTHON) -c 'from lab.toolchain import debian; debian(["redis-server"])'
 	$(PYTHON) -m pytest
 	$(APP) -m pytest -c app/pyproject.toml --rootdir . -m "not slow" tests/app
+
+validate-subset: app/.venv ## Great Expectations over the rows kept in Git, and over corruptions of them
+	$(APP) -m pytest -c app/pyproject.toml --rootdir . tests/app/test_data.py tests/app/test_suites.py
 
 test: unit ## Everything: unit, engine, lab
 	$(APP) -m pytest -c app/pyproject.toml --rootdir . -m slow tests/app

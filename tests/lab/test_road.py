@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,6 +92,21 @@ def test_every_comment_of_the_stack_file_is_still_there(clone: Clone, up: str) -
 
 def test_a_preview_right_after_is_empty(clone: Clone, up: str) -> None:
     clone.pulumi("preview", "--expect-no-changes")
+
+
+def test_the_platform_keeps_the_policy_that_the_engine_runs(clone: Clone, up: str) -> None:
+    clone.pulumi("preview", "--policy-pack", "policy")
+
+
+def test_a_preview_that_breaks_the_policy_stops_and_names_rule_and_object(
+    clone: Clone, up: str, tmp_path: Path
+) -> None:
+    pack = shutil.copytree(HERE / "policy", tmp_path / "policy")
+    exceptions = pack / "exceptions.py"
+    exceptions.write_text(f"{exceptions.read_text()}\nEXEMPTIONS = ()\n")
+    printed = clone.pulumi("preview", "--policy-pack", str(pack), code=255)
+    assert "pods-mount-no-token" in printed
+    assert "Deployment prometheus-operator: automountServiceAccountToken must be false" in printed
 
 
 def test_make_up_again_changes_nothing(clone: Clone, up: str) -> None:

@@ -12,6 +12,7 @@ from pulumi.runtime.config import set_all_config
 from pulumi.runtime.settings import reset_options
 from ruamel.yaml import YAML
 
+from preview.record import Monitor
 from tests.program.recorder import ROOT, Build, Platform, Recorder
 
 
@@ -47,7 +48,11 @@ def build(record: Recorder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Build]:
     monkeypatch.setattr(pulumi, "export", export)
 
     def run(program: Callable[[], Any], stack: str = "dev") -> Recorder:
-        pulumi.runtime.set_mocks(record, project="ferry", stack=stack, preview=False)
+        monitor = Monitor(record)
+        record.registered = monitor.registered
+        pulumi.runtime.set_mocks(
+            record, project="ferry", stack=stack, preview=False, monitor=monitor
+        )
         pulumi.runtime.test(lambda: program() and None)()
         for keep in exports:
             loop.run_until_complete(keep())

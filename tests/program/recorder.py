@@ -33,6 +33,8 @@ class Recorder(Mocks):
     resources: list[MockResourceArgs] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
     secret_outputs: set[str] = field(default_factory=set)
+    registered: list[dict[str, Any]] = field(default_factory=list)
+    """The same with parents and protection, secrets left out: what a preview tells."""
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str, Inputs]:
         self.resources.append(args)

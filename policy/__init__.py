@@ -1,0 +1,1 @@
+"""The rules that every resource of a stack keeps, as pure functions."""

@@ -1,0 +1,63 @@
+"""Where a rule does not hold, why, and since when: once, here."""
+
+from dataclasses import dataclass
+from datetime import date
+from fnmatch import fnmatchcase
+
+from policy.rule import Resource, Rule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exemption:
+    """The rules `numbers` do not hold for resources of a kind whose name fits the pattern."""
+
+    numbers: tuple[str, ...]
+    kind: str
+    name: str
+    since: date
+    reason: str
+
+    def covers(self, rule: Rule, resource: Resource) -> bool:
+        """Whether it speaks of that rule and that resource."""
+        return (
+            rule.number in self.numbers
+            and resource.kind == self.kind
+            and fnmatchcase(resource.name, self.name)
+        )
+
+
+EXEMPTIONS = (
+    Exemption(
+        numbers=("46",),
+        kind="Deployment",
+        name="prometheus-operator",
+        since=date(2026, 11, 24),
+        reason="It is a controller: it reads and writes objects of its two namespaces.",
+    ),
+    Exemption(
+        numbers=("46",),
+        kind="Deployment",
+        name="argo-rollouts",
+        since=date(2026, 11, 24),
+        reason="It is a controller: it moves traffic and pods of the models' namespace.",
+    ),
+    Exemption(
+        numbers=("46",),
+        kind="Job",
+        name="*-delivery",
+        since=date(2026, 11, 24),
+        reason="It reads from the API server how its Rollout went.",
+    ),
+    Exemption(
+        numbers=("1", "7", "9"),
+        kind="Bucket",
+        name="ferry-*",
+        since=date(2026, 11, 24),
+        reason="VersityGW has no such calls; a stack file says so under objectStore.lacks.",
+    ),
+)
+
+
+def exempt(rule: Rule, resource: Resource) -> bool:
+    """Whether the rule does not hold for the resource."""
+    return any(each.covers(rule, resource) for each in EXEMPTIONS)

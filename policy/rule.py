@@ -1,0 +1,87 @@
+"""What a rule is: a pure function over one resource, and the controls that it stands for."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Props = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """A resource as the engine knows it; `props` are its inputs in camelCase."""
+
+    type: str
+    name: str
+    props: Props
+    parent: str = ""
+    """URN of the component that it belongs to."""
+    protect: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The last part of the type: `Deployment`. A component, which makes nothing, has none."""
+        return "" if self.type.startswith("ferry:") else self.type.rpartition(":")[2]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """All resources of a stack."""
+
+    resources: Sequence[Resource]
+
+    def of(self, kind: str) -> list[Resource]:
+        """Those of a kind."""
+        return [each for each in self.resources if each.kind == kind]
+
+    def beside(self, resource: Resource, kind: str) -> list[Resource]:
+        """Those of a kind that belong to the same component."""
+        return [each for each in self.of(kind) if each.parent == resource.parent]
+
+
+Look = Callable[[Resource, Stack], Iterator[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """`look` yields what is wrong with a resource of one of the `kinds`."""
+
+    number: str
+    """In the list of controls that the project keeps to, docs/controls.md."""
+    name: str
+    says: str
+    controls: tuple[str, ...]
+    """The published controls that ask for it."""
+    kinds: frozenset[str]
+    look: Look = field(repr=False)
+
+    def complaints(self, resource: Resource, stack: Stack) -> Iterator[str]:
+        """What is wrong with the resource; nothing for a kind that the rule is not about."""
+        if resource.kind in self.kinds:
+            yield from self.look(resource, stack)
+
+
+def rule(number: str, *controls: str, kinds: Collection[str]) -> Callable[[Look], Rule]:
+    """Make a rule of a function: its name is the rule's, its docstring what the rule says."""
+
+    def made(look: Look) -> Rule:
+        return Rule(
+            number=number,
+            name=look.__name__.replace("_", "-"),  # ty: ignore[missing-attribute]
+            says=(look.__doc__ or "").strip(),
+            controls=controls,
+            kinds=frozenset(kinds),
+            look=look,
+        )
+
+    return made
+
+
+def at(props: Props, path: str, default: Any = None) -> Any:  # noqa: ANN401 - JSON-like data
+    """The value at a dotted path, or `default` where any part is missing or null."""
+    value: Any = props
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+        if value is None:
+            return default
+    return value

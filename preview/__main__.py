@@ -1,0 +1,111 @@
+"""The command: `python -m preview [--base REVISION] [STACK…]`, for a pull request's comment."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from policy.pack import violations
+from policy.rule import Resource
+from preview.cost import Prices, monthly
+from preview.difference import steps
+from preview.markdown import StackPreview, page
+
+_ROOT = Path(__file__).parents[1]
+_BROKEN = 3
+_PROCESSES = 2
+
+
+@contextmanager
+def _tree(revision: str) -> Generator[Path]:
+    """The files of a revision, in a folder of their own, with Git's own knowledge of them."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "base"
+        _git("worktree", "add", "--detach", "--force", str(folder), revision)
+        try:
+            yield folder
+        finally:
+            _git("worktree", "remove", "--force", str(folder))
+
+
+def _git(*arguments: str) -> None:
+    done = subprocess.run(["git", *arguments], cwd=_ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise typer.BadParameter(done.stderr.strip(), param_hint="--base")
+
+
+def _recorded(stack: str, root: Path) -> list[dict[str, Any]]:
+    """What the tree's program registers for a stack that has a file there."""
+    # Today's recorder reads yesterday's program: the base may have none, or another.
+    recorder = _ROOT / "preview" / "record.py"
+    done = subprocess.run(
+        [sys.executable, "-P", str(recorder), stack],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise RuntimeError(f"Pulumi.{stack}.yaml: {reason[0]}")
+    return json.loads(done.stdout)
+
+
+def _previewed(stack: str, base: Path, prices: Prices) -> StackPreview:
+    new = not (base / f"Pulumi.{stack}.yaml").is_file()
+    with ThreadPoolExecutor(_PROCESSES) as both:
+        now = both.submit(_recorded, stack, _ROOT)
+        before = [] if new else both.submit(_recorded, stack, base).result()
+        after = now.result()
+    resources = [
+        Resource(
+            type=each["type"],
+            name=each["name"],
+            props=each["props"],
+            parent=each["parent"],
+            protect=each["protect"],
+        )
+        for each in after
+    ]
+    return StackPreview(
+        stack=stack,
+        resources=len(after),
+        steps=steps(before, after),
+        violations=list(violations(resources)),
+        before=monthly(before, prices),
+        after=monthly(after, prices),
+    )
+
+
+def main(
+    stacks: Annotated[list[str] | None, typer.Argument(help="All that have a file.")] = None,
+    base: Annotated[str, typer.Option(help="The revision to compare with.")] = "main",
+) -> None:
+    """Tell what the working tree changes in every stack: resources, policy, cost. Exit code 3: a
+    rule is broken."""
+    known = sorted(path.name.split(".")[1] for path in _ROOT.glob("Pulumi.*.yaml"))
+    unknown = sorted(set(stacks or ()) - set(known))
+    if unknown:
+        raise typer.BadParameter(f"no Pulumi.{unknown[0]}.yaml; there are {', '.join(known)}")
+    prices = Prices.read()
+    try:
+        with _tree(base) as folder:
+            found = [_previewed(stack, folder, prices) for stack in stacks or known]
+    except RuntimeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    print(page(base, found, prices))
+    if any(each.violations for each in found):
+        raise typer.Exit(_BROKEN)
+
+
+if __name__ == "__main__":
+    typer.run(main)
