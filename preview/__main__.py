@@ -21,7 +21,6 @@ from preview.markdown import StackPreview, page
 
 _ROOT = Path(__file__).parents[1]
 _BROKEN = 3
-_PROCESSES = 2
 
 
 @contextmanager
@@ -42,12 +41,13 @@ def _git(*arguments: str) -> None:
         raise typer.BadParameter(done.stderr.strip(), param_hint="--base")
 
 
-def _recorded(stack: str, root: Path) -> list[dict[str, Any]]:
-    """What the tree's program registers for a stack that has a file there."""
+def _recorded(stacks: list[str], root: Path) -> dict[str, Any]:
+    """What the tree's program registers for each of the stacks that has a file there."""
+    there = [stack for stack in stacks if (root / f"Pulumi.{stack}.yaml").is_file()]
     # Today's recorder reads yesterday's program: the base may have none, or another.
     recorder = _ROOT / "preview" / "record.py"
     done = subprocess.run(
-        [sys.executable, "-P", str(recorder), stack],
+        [sys.executable, "-P", str(recorder), *there],
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(root)},
         capture_output=True,
@@ -55,16 +55,13 @@ def _recorded(stack: str, root: Path) -> list[dict[str, Any]]:
     )
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
-        raise RuntimeError(f"Pulumi.{stack}.yaml: {reason[0]}")
+        raise RuntimeError(f"{root.name}: {reason[0]}")
     return json.loads(done.stdout)
 
 
-def _previewed(stack: str, base: Path, prices: Prices) -> StackPreview:
-    new = not (base / f"Pulumi.{stack}.yaml").is_file()
-    with ThreadPoolExecutor(_PROCESSES) as both:
-        now = both.submit(_recorded, stack, _ROOT)
-        before = [] if new else both.submit(_recorded, stack, base).result()
-        after = now.result()
+def _previewed(
+    stack: str, before: list[dict[str, Any]], after: list[dict[str, Any]], prices: Prices
+) -> StackPreview:
     resources = [
         Resource(
             type=each["type"],
@@ -97,11 +94,13 @@ def main(
         raise typer.BadParameter(f"no Pulumi.{unknown[0]}.yaml; there are {', '.join(known)}")
     prices = Prices.read()
     try:
-        with _tree(base) as folder:
-            found = [_previewed(stack, folder, prices) for stack in stacks or known]
+        with _tree(base) as folder, ThreadPoolExecutor() as both:
+            wanted = stacks or known
+            before, after = both.map(_recorded, (wanted, wanted), (folder, _ROOT))
     except RuntimeError as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
+    found = [_previewed(stack, before.get(stack, []), after[stack], prices) for stack in wanted]
     print(page(base, found, prices))
     if any(each.violations for each in found):
         raise typer.Exit(_BROKEN)

@@ -1,6 +1,6 @@
-"""Runs the program of a working tree for one stack and records what it registers.
+"""Runs the program of a working tree for some stacks and records what it registers.
 
-    python -m preview.record STACK      # in the tree; prints JSON
+    python -m preview.record STACK…     # in the tree; prints JSON
 
 Nothing is asked of any provider: what only a provider knows stands as a placeholder.
 """
@@ -14,6 +14,7 @@ from typing import Any
 from pulumi import runtime
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
+from pulumi.runtime.settings import reset_options
 from ruamel.yaml import YAML
 
 _SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105 - marks a secret on the wire
@@ -88,6 +89,7 @@ def record(stack: str, root: Path) -> list[dict[str, Any]]:
     config = YAML(typ="safe", pure=True).load(text)["config"]
     set_all_config({key: json.dumps(value) for key, value in config.items()})
     asyncio.set_event_loop(asyncio.new_event_loop())
+    reset_options()  # of the stack before
     monitor = Monitor(_Providers())
     runtime.set_mocks(monitor.mocks, project="ferry", stack=stack, preview=False, monitor=monitor)
     runtime.test(lambda: main() and None)()
@@ -95,4 +97,4 @@ def record(stack: str, root: Path) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    json.dump(record(sys.argv[1], Path.cwd()), sys.stdout)
+    json.dump({stack: record(stack, Path.cwd()) for stack in sys.argv[1:]}, sys.stdout)

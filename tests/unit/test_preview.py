@@ -216,3 +216,19 @@ def test_a_stack_without_a_file_is_a_usage_error() -> None:
     )  # fmt: skip
     assert done.returncode == 2
     assert "Pulumi.staging.yaml" in done.stderr
+
+
+def test_a_stack_is_recorded_alike_alone_and_after_another() -> None:
+    def recorded_in(*stacks: str) -> dict[str, list[dict[str, Any]]]:
+        done = subprocess.run(
+            [sys.executable, "-m", "preview.record", *stacks],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return json.loads(done.stdout)
+
+    def by_urn(found: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        return {each["urn"]: each for each in found}
+
+    alone, after = recorded_in("prod")["prod"], recorded_in("dev", "prod")["prod"]
+    assert len(alone) > 50
+    assert by_urn(alone) == by_urn(after)
