@@ -1,7 +1,6 @@
 """The pack that the engine runs: `pulumi preview --policy-pack policy`."""
 
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,6 +9,8 @@ from pulumi_policy import (
     PolicyPack,
     PolicyResource,
     ReportViolation,
+    ResourceValidationArgs,
+    ResourceValidationPolicy,
     StackValidationArgs,
     StackValidationPolicy,
 )
@@ -22,7 +23,13 @@ from policy.pack import RULES
 from policy.rule import Resource, Rule, Stack
 
 
-def _resource(found: PolicyResource) -> Resource:
+def _written(args: ResourceValidationArgs) -> Resource:
+    return Resource(
+        type=args.resource_type, name=args.name, props=args.props, protect=args.opts.protect
+    )
+
+
+def _made(found: PolicyResource) -> Resource:
     return Resource(
         type=found.resource_type,
         name=found.name,
@@ -32,9 +39,19 @@ def _resource(found: PolicyResource) -> Resource:
     )
 
 
-def _validation(rule: Rule) -> Callable[[StackValidationArgs, ReportViolation], None]:
+def _alone(rule: Rule) -> ResourceValidationPolicy:
+    def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
+        resource = _written(args)
+        if not exempt(rule, resource):
+            for text in rule.complaints(resource, Stack([resource])):
+                report(f"{resource.kind} {resource.name}: {text}", None)
+
+    return ResourceValidationPolicy(name=rule.name, description=_told(rule), validate=validate)
+
+
+def _beside_others(rule: Rule) -> StackValidationPolicy:
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
-        resources = [_resource(each) for each in args.resources]
+        resources = [_made(each) for each in args.resources]
         stack = Stack(resources)
         for found, resource in zip(args.resources, resources, strict=True):
             if not exempt(rule, resource):
@@ -43,18 +60,15 @@ def _validation(rule: Rule) -> Callable[[StackValidationArgs, ReportViolation], 
                     for text in rule.complaints(resource, stack):
                         report(f"{resource.kind} {resource.name}: {text}", found.urn)
 
-    return validate
+    return StackValidationPolicy(name=rule.name, description=_told(rule), validate=validate)
+
+
+def _told(rule: Rule) -> str:
+    return f"{rule.says} ({rule.number}; {', '.join(rule.controls)})"
 
 
 PolicyPack(
     name="ferry",
     enforcement_level=EnforcementLevel.MANDATORY,
-    policies=[
-        StackValidationPolicy(
-            name=rule.name,
-            description=f"{rule.says} ({rule.number}; {', '.join(rule.controls)})",
-            validate=_validation(rule),
-        )
-        for rule in RULES
-    ],
+    policies=[_beside_others(rule) if rule.by_others else _alone(rule) for rule in RULES],
 )

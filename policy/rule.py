@@ -53,6 +53,9 @@ class Rule:
     controls: tuple[str, ...]
     """The published controls that ask for it."""
     kinds: frozenset[str]
+    by_others: bool
+    """Whether it looks at what is beside the resource: the engine asks once all is registered, and
+    then shows what the cluster made of each resource, not what the program wrote."""
     look: Look = field(repr=False)
 
     def complaints(self, resource: Resource, stack: Stack) -> Iterator[str]:
@@ -61,7 +64,9 @@ class Rule:
             yield from self.look(resource, stack)
 
 
-def rule(number: str, *controls: str, kinds: Collection[str]) -> Callable[[Look], Rule]:
+def rule(
+    number: str, *controls: str, kinds: Collection[str], by_others: bool = False
+) -> Callable[[Look], Rule]:
     """Make a rule of a function: its name is the rule's, its docstring what the rule says."""
 
     def made(look: Look) -> Rule:
@@ -71,6 +76,7 @@ def rule(number: str, *controls: str, kinds: Collection[str]) -> Callable[[Look]
             says=(look.__doc__ or "").strip(),
             controls=controls,
             kinds=frozenset(kinds),
+            by_others=by_others,
             look=look,
         )
 

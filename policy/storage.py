@@ -16,7 +16,7 @@ def _bucket(resource: Resource) -> bool:
     return resource.type.startswith("aws:s3/")
 
 
-@rule("1", "FSBP S3.8", "CKV_AWS_53-56", "CKV2_AWS_6", kinds=_BUCKET)
+@rule("1", "FSBP S3.8", "CKV_AWS_53-56", "CKV2_AWS_6", kinds=_BUCKET, by_others=True)
 def buckets_are_never_public(resource: Resource, stack: Stack) -> Iterator[str]:
     """A bucket blocks public policies and lists of access, in all four ways."""
     if not _bucket(resource):
@@ -44,7 +44,7 @@ def bucket_policies_name_who_may(resource: Resource, _: Stack) -> Iterator[str]:
             yield f"statement {each.get('Sid', '?')} allows every action"
 
 
-@rule("7", "FSBP S3.13", "CKV2_AWS_61", "CKV_AWS_300", kinds=_BUCKET)
+@rule("7", "FSBP S3.13", "CKV2_AWS_61", "CKV_AWS_300", kinds=_BUCKET, by_others=True)
 def old_versions_go_in_time(resource: Resource, stack: Stack) -> Iterator[str]:
     """A bucket ends unfinished uploads, and the old versions of what passes."""
     if not _bucket(resource):
@@ -60,7 +60,7 @@ def old_versions_go_in_time(resource: Resource, stack: Stack) -> Iterator[str]:
             yield f"no lifecycle rule with {key} beside it"
 
 
-@rule("8", "CKV_AWS_21", "Config S3_BUCKET_VERSIONING_ENABLED", kinds=_BUCKET)
+@rule("8", "CKV_AWS_21", "Config S3_BUCKET_VERSIONING_ENABLED", kinds=_BUCKET, by_others=True)
 def every_write_is_a_version(resource: Resource, stack: Stack) -> Iterator[str]:
     """A bucket keeps versions."""
     if not _bucket(resource):
@@ -70,7 +70,7 @@ def every_write_is_a_version(resource: Resource, stack: Stack) -> Iterator[str]:
         yield "no BucketVersioning with status Enabled beside it"
 
 
-@rule("9", "CKV_AWS_19", "CKV_AWS_145", kinds=_BUCKET)
+@rule("9", "CKV_AWS_19", "CKV_AWS_145", kinds=_BUCKET, by_others=True)
 def buckets_are_encrypted(resource: Resource, stack: Stack) -> Iterator[str]:
     """A bucket encrypts what is written with a key of KMS."""
     if not _bucket(resource):

@@ -34,7 +34,13 @@ def nothing_is_in_a_shared_namespace(resource: Resource, _: Stack) -> Iterator[s
         yield f"metadata.namespace must be a namespace of the stack's, is {found}"
 
 
-@rule("35", "EKS best practices: requests and limits", "NSA resource policies", kinds=["Namespace"])
+@rule(
+    "35",
+    "EKS best practices: requests and limits",
+    "NSA resource policies",
+    kinds=["Namespace"],
+    by_others=True,
+)
 def namespaces_are_bounded(resource: Resource, stack: Stack) -> Iterator[str]:
     """A namespace has a quota, and defaults for what names no limits."""
     for kind, path in (("ResourceQuota", "spec.hard.pods"), ("LimitRange", "spec.limits")):
@@ -42,7 +48,7 @@ def namespaces_are_bounded(resource: Resource, stack: Stack) -> Iterator[str]:
             yield f"no {kind} with {path} beside it"
 
 
-@rule("36", "CIS 4.3.2", "NSA C-0030", "CKV2_K8S_6", kinds=["Namespace"])
+@rule("36", "CIS 4.3.2", "NSA C-0030", "CKV2_K8S_6", kinds=["Namespace"], by_others=True)
 def namespaces_deny_all_traffic(resource: Resource, stack: Stack) -> Iterator[str]:
     """A namespace lets nothing in or out but what a policy of its own opens."""
     for policy in stack.beside(resource, "NetworkPolicy"):
@@ -63,14 +69,19 @@ def no_policy_opens_a_way_to_everybody(resource: Resource, _: Stack) -> Iterator
             yield "an ingress rule without ports opens all of them"
 
 
-@rule("51", "kube-score deployment-replicas", kinds=["Deployment"])
+@rule(
+    "51",
+    "kube-score deployment-replicas",
+    "kube-score horizontalpodautoscaler-replicas",
+    kinds=["Deployment"],
+)
 def models_move_without_a_gap(resource: Resource, _: Stack) -> Iterator[str]:
-    """A model's pods go only after new ones serve."""
+    """A model's pods go only after new ones serve, and their number is its autoscaler's."""
     spec = resource.props.get("spec", {})
     if _MODEL not in at(spec, "template.metadata.labels", {}) or spec.get("replicas") == 0:
         return
-    if at(spec, "strategy.type") == "Recreate" and at(spec, "replicas") == 1:
-        return  # one writer: two at once would be worse than none
+    if spec.get("replicas") is not None:
+        yield f"spec.replicas must not be set, is {spec['replicas']}"
     if at(spec, "strategy.rollingUpdate.maxUnavailable") != 0:
         yield "spec.strategy.rollingUpdate.maxUnavailable must be 0"
 
@@ -84,21 +95,21 @@ def budgets_let_sick_pods_go(resource: Resource, _: Stack) -> Iterator[str]:
         yield "spec.maxUnavailable 0 lets no node ever be emptied"
 
 
-@rule("53", "kube-score horizontalpodautoscaler-has-target", kinds=["HorizontalPodAutoscaler"])
+@rule(
+    "53",
+    "kube-score horizontalpodautoscaler-has-target",
+    kinds=["HorizontalPodAutoscaler"],
+    by_others=True,
+)
 def autoscalers_find_their_target(resource: Resource, stack: Stack) -> Iterator[str]:
-    """What an autoscaler scales is there, and does not state a number of replicas itself."""
+    """What an autoscaler scales is there."""
     target: Mapping[str, str] = at(resource.props, "spec.scaleTargetRef", {})
-    found = [
-        each
-        for each in stack.resources
-        if at(each.props, "kind") == target.get("kind")
+    if not any(
+        at(each.props, "kind") == target.get("kind")
         and at(each.props, "metadata.name") == target.get("name")
-    ]
-    if not found:
+        for each in stack.resources
+    ):
         yield f"there is no {target.get('kind')} {target.get('name')}"
-    for each in found:
-        if at(each.props, "spec.replicas") is not None:
-            yield f"{each.kind} {each.name} has spec.replicas, which is the autoscaler's"
 
 
 @rule("54", "kube-score service-type", "KubeLinter exposed-services", kinds=["Service"])

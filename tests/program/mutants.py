@@ -100,6 +100,7 @@ MUTATIONS = [
     *_of("35", "LimitRange", "spec.limits", GONE, []),
     *_of("36b", "NetworkPolicy", "spec.ingress[].from", GONE, []),
     *_of("36b", "NetworkPolicy", "spec.ingress[].ports", GONE),
+    *_of("51", "Deployment", "spec.strategy.rollingUpdate.maxUnavailable", 1, "25%", GONE),
     *_of("52", "PodDisruptionBudget", "spec.unhealthyPodEvictionPolicy", GONE, "IfHealthyBudget"),
     *_of("52", "PodDisruptionBudget", "spec.maxUnavailable", 0),
     *_of("53", "HorizontalPodAutoscaler", "spec.scaleTargetRef.name", "nobody"),

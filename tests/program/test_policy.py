@@ -2,12 +2,13 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from policy.exceptions import EXEMPTIONS, exempt
 from policy.pack import RULES, violations
-from policy.rule import Resource, Stack
+from policy.rule import Resource, Rule, Stack
 from policy.table import page
 from tests.program.mutants import MUTATIONS, Mutation, mutants
 from tests.program.recorder import PINNED, ROOT, Platform, Recorder
@@ -79,6 +80,24 @@ def test_a_bucket_policy_names_who_may_do_what(
     props = {"policy": json.dumps({"Statement": [statement]})}
     policy = Resource(type="aws:s3/bucketPolicy:BucketPolicy", name="open", props=props)
     assert [each.rule.number for each in violations([policy])] == (["4"] if notices else [])
+
+
+def test_a_model_does_not_state_its_number_of_replicas(platform: Platform) -> None:
+    whole = resources(platform("prod", PINNED))
+    (model,) = (
+        each for each in whole if each.kind == "Deployment" and each.name == "credit-default"
+    )
+    stated = replace(model, props={**model.props, "spec": {**model.props["spec"], "replicas": 2}})
+    assert [each.rule.number for each in violations([stated])] == ["51"]
+
+
+@pytest.mark.parametrize(
+    "rule", [each for each in RULES if not each.by_others], ids=lambda rule: rule.name
+)
+def test_a_rule_that_needs_no_other_resource_looks_at_none(platform: Platform, rule: Rule) -> None:
+    for each in resources(platform("dev", PINNED)):
+        if not exempt(rule, each):
+            assert list(rule.complaints(each, Stack([]))) == []
 
 
 def test_every_exemption_names_rules_that_there_are_and_says_why() -> None:
