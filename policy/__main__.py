@@ -18,8 +18,7 @@ from pulumi_policy.proxy import UnknownValueError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the engine starts it in here
 
-from policy.exceptions import exempt
-from policy.pack import RULES
+from policy.pack import RULES, complaints
 from policy.rule import Resource, Rule, Stack
 
 
@@ -42,9 +41,8 @@ def _made(found: PolicyResource) -> Resource:
 def _alone(rule: Rule) -> ResourceValidationPolicy:
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
         resource = _written(args)
-        if not exempt(rule, resource):
-            for text in rule.complaints(resource, Stack([resource])):
-                report(f"{resource.kind} {resource.name}: {text}", None)
+        for text in complaints(rule, resource, Stack([resource])):
+            report(f"{resource}: {text}", None)
 
     return ResourceValidationPolicy(name=rule.name, description=_told(rule), validate=validate)
 
@@ -54,11 +52,10 @@ def _beside_others(rule: Rule) -> StackValidationPolicy:
         resources = [_made(each) for each in args.resources]
         stack = Stack(resources)
         for found, resource in zip(args.resources, resources, strict=True):
-            if not exempt(rule, resource):
-                # What is not known at a preview is judged at the update.
-                with suppress(UnknownValueError):
-                    for text in rule.complaints(resource, stack):
-                        report(f"{resource.kind} {resource.name}: {text}", found.urn)
+            # What is not known at a preview is judged at the update.
+            with suppress(UnknownValueError):
+                for text in complaints(rule, resource, stack):
+                    report(f"{resource}: {text}", found.urn)
 
     return StackValidationPolicy(name=rule.name, description=_told(rule), validate=validate)
 

@@ -17,8 +17,13 @@ class Violation:
     text: str
 
     def __str__(self) -> str:
-        where = f"{self.resource.kind} {self.resource.name}"
-        return f"{where}: {self.text} ({self.rule.number} {self.rule.name})"
+        return f"{self.resource}: {self.text} ({self.rule.number} {self.rule.name})"
+
+
+def complaints(rule: Rule, resource: Resource, stack: Stack) -> Iterator[str]:
+    """What is wrong with a resource that the rule is about, and that is not exempt from it."""
+    if resource.kind in rule.kinds and not exempt(rule, resource):
+        yield from rule.look(resource, stack)
 
 
 def violations(resources: Sequence[Resource]) -> Iterator[Violation]:
@@ -26,6 +31,5 @@ def violations(resources: Sequence[Resource]) -> Iterator[Violation]:
     stack = Stack(resources)
     for resource in resources:
         for rule in RULES:
-            if not exempt(rule, resource):
-                for text in rule.complaints(resource, stack):
-                    yield Violation(rule=rule, resource=resource, text=text)
+            for text in complaints(rule, resource, stack):
+                yield Violation(rule=rule, resource=resource, text=text)

@@ -1,8 +1,8 @@
 """What a rule is: a pure function over one resource, and the controls that it stands for."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
 
 Props = Mapping[str, Any]
 
@@ -17,6 +17,14 @@ class Resource:
     parent: str = ""
     """URN of the component that it belongs to."""
     protect: bool = False
+
+    @classmethod
+    def read(cls, recorded: Mapping[str, Any]) -> Self:
+        """From an entry of a recording."""
+        return cls(**{each.name: recorded[each.name] for each in fields(cls)})
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
 
     @property
     def kind(self) -> str:
@@ -57,11 +65,6 @@ class Rule:
     """Whether it looks at what is beside the resource: the engine asks once all is registered, and
     then shows what the cluster made of each resource, not what the program wrote."""
     look: Look = field(repr=False)
-
-    def complaints(self, resource: Resource, stack: Stack) -> Iterator[str]:
-        """What is wrong with the resource; nothing for a kind that the rule is not about."""
-        if resource.kind in self.kinds:
-            yield from self.look(resource, stack)
 
 
 def rule(

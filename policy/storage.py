@@ -12,15 +12,9 @@ _BLOCKS = (
 )
 
 
-def _bucket(resource: Resource) -> bool:
-    return resource.type.startswith("aws:s3/")
-
-
 @rule("1", "FSBP S3.8", "CKV_AWS_53-56", "CKV2_AWS_6", kinds=_BUCKET, by_others=True)
 def buckets_are_never_public(resource: Resource, stack: Stack) -> Iterator[str]:
     """A bucket blocks public policies and lists of access, in all four ways."""
-    if not _bucket(resource):
-        return
     blocks = stack.beside(resource, "BucketPublicAccessBlock")
     if not blocks:
         yield "no BucketPublicAccessBlock beside it"
@@ -47,8 +41,6 @@ def bucket_policies_name_who_may(resource: Resource, _: Stack) -> Iterator[str]:
 @rule("7", "FSBP S3.13", "CKV2_AWS_61", "CKV_AWS_300", kinds=_BUCKET, by_others=True)
 def old_versions_go_in_time(resource: Resource, stack: Stack) -> Iterator[str]:
     """A bucket ends unfinished uploads, and the old versions of what passes."""
-    if not _bucket(resource):
-        return
     rules = [
         each
         for lifecycle in stack.beside(resource, "BucketLifecycleConfiguration")
@@ -63,8 +55,6 @@ def old_versions_go_in_time(resource: Resource, stack: Stack) -> Iterator[str]:
 @rule("8", "CKV_AWS_21", "Config S3_BUCKET_VERSIONING_ENABLED", kinds=_BUCKET, by_others=True)
 def every_write_is_a_version(resource: Resource, stack: Stack) -> Iterator[str]:
     """A bucket keeps versions."""
-    if not _bucket(resource):
-        return
     found = stack.beside(resource, "BucketVersioning")
     if not any(at(each.props, "versioningConfiguration.status") == "Enabled" for each in found):
         yield "no BucketVersioning with status Enabled beside it"
@@ -73,8 +63,6 @@ def every_write_is_a_version(resource: Resource, stack: Stack) -> Iterator[str]:
 @rule("9", "CKV_AWS_19", "CKV_AWS_145", kinds=_BUCKET, by_others=True)
 def buckets_are_encrypted(resource: Resource, stack: Stack) -> Iterator[str]:
     """A bucket encrypts what is written with a key of KMS."""
-    if not _bucket(resource):
-        return
     rules = [
         each
         for found in stack.beside(resource, "BucketServerSideEncryptionConfiguration")
@@ -89,14 +77,14 @@ def buckets_are_encrypted(resource: Resource, stack: Stack) -> Iterator[str]:
 @rule("10", "CKV_AWS_143", "CT.S3.PR.9", kinds=_BUCKET)
 def buckets_can_be_locked(resource: Resource, _: Stack) -> Iterator[str]:
     """A bucket is made with object lock, which cannot be had later."""
-    if _bucket(resource) and resource.props.get("objectLockEnabled") is not True:
+    if resource.props.get("objectLockEnabled") is not True:
         yield "objectLockEnabled must be true"
 
 
 @rule("11", "Pulumi protect", "CKV_AWS_93", kinds=_BUCKET)
 def what_is_kept_is_kept(resource: Resource, _: Stack) -> Iterator[str]:
     """A bucket that is protected is not emptied to be deleted, and the other way round."""
-    if _bucket(resource) and bool(resource.props.get("forceDestroy")) == resource.protect:
+    if bool(resource.props.get("forceDestroy")) == resource.protect:
         yield f"forceDestroy is {resource.props.get('forceDestroy')}, protect {resource.protect}"
 
 

@@ -62,21 +62,11 @@ def _recorded(stacks: list[str], root: Path) -> dict[str, Any]:
 def _previewed(
     stack: str, before: list[dict[str, Any]], after: list[dict[str, Any]], prices: Prices
 ) -> StackPreview:
-    resources = [
-        Resource(
-            type=each["type"],
-            name=each["name"],
-            props=each["props"],
-            parent=each["parent"],
-            protect=each["protect"],
-        )
-        for each in after
-    ]
     return StackPreview(
         stack=stack,
         resources=len(after),
         steps=steps(before, after),
-        violations=list(violations(resources)),
+        violations=list(violations([Resource.read(each) for each in after])),
         before=monthly(before, prices),
         after=monthly(after, prices),
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 _TABLE = Path(__file__).with_name("prices.toml")
 _GIB = 2**30
@@ -29,7 +29,7 @@ class Prices:
     volume: float
 
     @classmethod
-    def read(cls, path: Path = _TABLE) -> "Prices":
+    def read(cls, path: Path = _TABLE) -> Self:
         """From a table like prices.toml. Raises ValueError naming what is missing or no number."""
         table = tomllib.loads(path.read_text())
         try:

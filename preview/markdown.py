@@ -83,10 +83,9 @@ def _details(each: StackPreview, prices: Prices) -> list[str]:
 
 def _moved(each: StackPreview) -> list[tuple[str, float]]:
     """The workloads whose cost changes, dearest change first."""
-    before = each.before
     changes = {
-        name: each.after.get(name, 0) - before.get(name, 0)
-        for name in before.keys() | each.after.keys()
+        name: each.after.get(name, 0) - each.before.get(name, 0)
+        for name in each.before.keys() | each.after.keys()
     }
     kept = [(name, change) for name, change in changes.items() if abs(change) >= 0.005]
     return sorted(kept, key=lambda pair: (-abs(pair[1]), pair[0]))

@@ -8,6 +8,7 @@ Nothing is asked of any provider: what only a provider knows stands as a placeho
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +19,29 @@ from pulumi.runtime.settings import reset_options
 from ruamel.yaml import YAML
 
 _SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105 - marks a secret on the wire
-_DIGEST = "sha256:" + "0" * 64
+GENERATED = "generated-by-"
+DIGEST = "sha256:" + "d" * 64
 
 
-class _Providers(Mocks):
-    """Answers for the providers, with placeholders."""
+class Providers(Mocks):
+    """Answers for the providers, with placeholders for what only they know."""
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
         state = dict(args.inputs)
         match args.typ:
             case "random:index/randomPassword:RandomPassword":
-                state |= {"result": f"<{args.name}>", "bcryptHash": f"<{args.name}>"}
+                state["result"] = f"{GENERATED}{args.name}"
+                state["bcryptHash"] = f"$2a$10${GENERATED}{args.name}"
             case "random:index/randomId:RandomId":
-                state["hex"] = f"<{args.name}>"
+                state["hex"] = f"id-{args.name}"
             case "docker:index/image:Image":
                 repository = args.inputs["imageName"].rpartition(":")[0]
-                state["repoDigest"] = f"{repository}@{_DIGEST}"
+                state["repoDigest"] = f"{repository}@{DIGEST}"
             case "aws:s3/bucket:Bucket":
-                state["bucket"] = args.name
+                state["bucket"] = f"{args.name}-a1b2c3d"
             case kind if kind.startswith("kubernetes:"):
-                state["metadata"] = {"name": args.name, **state.get("metadata", {})}
-        return args.name, state
+                state["metadata"] = {"name": f"{args.name}-auto", **state.get("metadata", {})}
+        return f"{args.name}-id", state
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], None]:
         raise RuntimeError(f"{args.token} asks a provider, and a preview from nothing has none")
@@ -69,32 +72,42 @@ class Monitor(MockMonitor):
 
 def concealed(value: Any) -> Any:  # noqa: ANN401 - JSON-like data
     """The value as anybody may see it."""
+    return without_secrets(value, lambda _: "[secret]")
+
+
+def without_secrets(value: Any, instead: Callable[[dict[str, Any]], Any]) -> Any:  # noqa: ANN401
+    """The value with something `instead` of each marked secret."""
     match value:
         case dict() if _SECRET in value:
-            return "[secret]"
+            return instead(value)
         case dict():
-            return {key: concealed(each) for key, each in value.items()}
+            return {key: without_secrets(each, instead) for key, each in value.items()}
         case list():
-            return [concealed(each) for each in value]
-        case str() | int() | float() | bool() | None:
-            return value
-    return str(value)
+            return [without_secrets(each, instead) for each in value]
+    return value
+
+
+def configure(stack: str, root: Path, **instead: Any) -> None:  # noqa: ANN401 - blocks of settings
+    """Give the program the stack's file, with other `ferry:` blocks where told so."""
+    text = (root / f"Pulumi.{stack}.yaml").read_text()
+    config = YAML(typ="safe", pure=True).load(text)["config"]
+    config |= {f"ferry:{block}": value for block, value in instead.items()}
+    set_all_config({key: json.dumps(value) for key, value in config.items()})
 
 
 def record(stack: str, root: Path) -> list[dict[str, Any]]:
     """What the program in `root` registers for the stack whose file is there."""
     from infra.program import main
 
-    text = (root / f"Pulumi.{stack}.yaml").read_text()
-    config = YAML(typ="safe", pure=True).load(text)["config"]
-    set_all_config({key: json.dumps(value) for key, value in config.items()})
+    configure(stack, root)
     asyncio.set_event_loop(asyncio.new_event_loop())
     reset_options()  # of the stack before
-    monitor = Monitor(_Providers())
+    monitor = Monitor(Providers())
     runtime.set_mocks(monitor.mocks, project="ferry", stack=stack, preview=False, monitor=monitor)
     runtime.test(lambda: main() and None)()
     return monitor.registered
 
 
 if __name__ == "__main__":
-    json.dump({stack: record(stack, Path.cwd()) for stack in sys.argv[1:]}, sys.stdout)
+    found = {stack: record(stack, Path.cwd()) for stack in sys.argv[1:]}
+    json.dump(found, sys.stdout, default=str)

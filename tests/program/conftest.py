@@ -10,9 +10,8 @@ import pulumi
 import pytest
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.settings import reset_options
-from ruamel.yaml import YAML
 
-from preview.record import Monitor
+from preview.record import Monitor, configure
 from tests.program.recorder import ROOT, Build, Platform, Recorder
 
 
@@ -93,9 +92,7 @@ def platform(build: Build, monkeypatch: pytest.MonkeyPatch) -> Platform:
         return _seen[wanted]
 
     def program(stack: str, pins: Mapping[str, Any]) -> Recorder:
-        text = (ROOT / f"Pulumi.{stack}.yaml").read_text()
-        config = {**YAML(typ="safe", pure=True).load(text)["config"], "ferry:pins": pins}
-        set_all_config({key: json.dumps(value) for key, value in config.items()})
+        configure(stack, ROOT, pins=pins)
         return build(main, stack)
 
     return run

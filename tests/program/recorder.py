@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
+from pulumi.runtime import MockResourceArgs
+
+from preview.record import Providers, without_secrets
 
 Inputs = dict[str, Any]
 
 ROOT = Path(__file__).parents[2]
-GENERATED = "generated-by-"
-DIGEST = "sha256:" + "d" * 64
 PIN = {
     "version": 7,
     "run": "3f" * 16,
@@ -27,7 +27,7 @@ PINNED = {"credit-default": PIN}
 
 
 @dataclass
-class Recorder(Mocks):
+class Recorder(Providers):
     """Everything that a program registered, as plain dicts in the engine's camelCase."""
 
     resources: list[MockResourceArgs] = field(default_factory=list)
@@ -38,24 +38,7 @@ class Recorder(Mocks):
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str, Inputs]:
         self.resources.append(args)
-        state = dict(args.inputs)
-        match args.typ:
-            case "random:index/randomPassword:RandomPassword":
-                state["result"] = f"{GENERATED}{args.name}"
-                state["bcryptHash"] = f"$2a$10${GENERATED}{args.name}"
-            case "random:index/randomId:RandomId":
-                state["hex"] = f"id-{args.name}"
-            case "docker:index/image:Image":
-                name = args.inputs["imageName"].rpartition(":")[0]
-                state["repoDigest"] = f"{name}@{DIGEST}"
-            case "aws:s3/bucket:Bucket":
-                state["bucket"] = f"{args.name}-a1b2c3d"
-            case typ if typ.startswith("kubernetes:"):
-                state["metadata"] = {"name": f"{args.name}-auto", **state.get("metadata", {})}
-        return f"{args.name}-id", state
-
-    def call(self, args: MockCallArgs) -> tuple[Inputs, None]:
-        raise AssertionError(f"unexpected provider call {args.token}")
+        return super().new_resource(args)
 
     def of(self, kind: str) -> list[Inputs]:
         """The inputs of all resources whose type ends in `:kind`."""
@@ -88,28 +71,9 @@ class Recorder(Mocks):
                 yield f"{each.typ.rpartition(':')[2]} {each.name}", template
 
 
-_SIGNATURE = "4dabf18193072939515e22adb298388d"  # marks a secret on the wire
-
-
 def revealed(value: Any) -> Any:  # noqa: ANN401 - JSON-like data
     """The value with secrets in clear."""
-    return _without_secrets(value, lambda secret: revealed(secret["value"]))
-
-
-def concealed(value: Any) -> Any:  # noqa: ANN401 - JSON-like data
-    """The value as anybody may see it."""
-    return _without_secrets(value, lambda _: "[secret]")
-
-
-def _without_secrets(value: Any, instead: Callable[[Inputs], Any]) -> Any:  # noqa: ANN401
-    match value:
-        case dict() if _SIGNATURE in value:
-            return instead(value)
-        case dict():
-            return {key: _without_secrets(each, instead) for key, each in value.items()}
-        case list():
-            return [_without_secrets(each, instead) for each in value]
-    return value
+    return without_secrets(value, lambda secret: revealed(secret["value"]))
 
 
 class Build(Protocol):

@@ -13,7 +13,8 @@ import pytest
 from components.bucket import Bucket, BucketArgs
 from components.model_service import ModelService, ModelServiceArgs
 from components.traffic import Gateway
-from tests.program.recorder import DIGEST, GENERATED, PINNED, ROOT, Build, Platform, Recorder
+from preview.record import DIGEST, GENERATED
+from tests.program.recorder import PINNED, ROOT, Build, Platform, Recorder
 
 GATEWAY = Gateway(class_name="traefik", domain="dev.ferry.test", namespace="traefik")
 PARTS = {

@@ -11,16 +11,14 @@ from pulumi.runtime.config import set_all_config
 from ruamel.yaml import YAML
 
 from infra.program import main
+from preview.record import DIGEST, GENERATED, concealed
 from tests.program.recorder import (
-    DIGEST,
-    GENERATED,
     PIN,
     PINNED,
     ROOT,
     Build,
     Platform,
     Recorder,
-    concealed,
 )
 
 MODEL = "credit-default"

@@ -9,15 +9,13 @@ from pulumi.runtime.config import set_all_config
 
 from infra.outputs import StackOutputs, credentials
 from infra.program import main
+from preview.record import DIGEST, GENERATED, concealed
 from tests.program.recorder import (
-    DIGEST,
-    GENERATED,
     PIN,
     PINNED,
     Build,
     Platform,
     Recorder,
-    concealed,
 )
 
 STACKS = ["dev", "prod"]
