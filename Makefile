@@ -110,7 +110,7 @@ validate-subset: app/.venv ## Great Expectations over the rows kept in Git, and 
 test: unit ## Everything: unit, engine, lab
 	$(APP) -m pytest -c app/pyproject.toml --rootdir . -m slow tests/app
 	$(PYTHON) -m lab.toolchain
-	$(PYTHON) -m pytest -m lab tests/lab
+	$(PYTHON) -m pytest -m lab --numprocesses 2 --dist loadgroup tests/lab
 
 check: .venv app/.venv ## Format, lint, types, locks, ledgers
 	.venv/bin/ruff format --check .
