@@ -12,7 +12,6 @@ from tests.lab.control_plane import ControlPlane, control_plane
 from tests.lab.kubelet import Kubelet
 from tests.lab.project import Project
 
-
 # They take minutes each, and the machine has nothing else to do while the last one ends.
 _LONGEST = ("test_promotion", "test_road", "test_jobs", "test_delivery")
 # Files that use the same lab.
