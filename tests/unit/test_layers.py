@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = {"infra", "components", "promotion", "app", "policy", "preview", "lab", "analysis"}
+ROOMS = {
+    *("infra", "components", "promotion", "app", "policy", "preview", "lab", "analysis"),
+    "monitoring",
+}
 ALLOWED = {
-    "infra": {"infra", "components"},
+    "infra": {"infra", "components", "monitoring"},
     "promotion": {"promotion", "infra.outputs", "infra.settings"},
     "components": {"components"},
     "policy": {"policy"},
@@ -16,6 +19,7 @@ ALLOWED = {
     "app": {"app"},
     "lab": {"lab"},
     "analysis": {"analysis"},
+    "monitoring": {"monitoring"},
 }
 FOREIGN = {"app": {"pulumi", "pulumi_aws", "pulumi_docker", "pulumi_kubernetes", "pulumi_random"}}
 
@@ -74,6 +78,8 @@ def test_a_file_imports_nothing_that_its_room_may_not(path: Path) -> None:
         ("policy", "from components.labels import labels"),
         ("preview", "from components.bucket import Bucket"),
         ("lab", "from infra.settings import Pin"),
+        ("monitoring", "from app.serving import contract"),
+        ("components", "from monitoring import rules"),
         ("app", "import pulumi"),
         ("app", "from pulumi_kubernetes import apps"),
     ],
@@ -88,6 +94,7 @@ def test_a_trespass_is_seen(room: str, line: str) -> None:
         ("promotion", "from infra.settings import Pin"),
         ("promotion", "from infra import settings"),
         ("infra", "from components.bucket import Bucket"),
+        ("infra", "from monitoring import rules"),
         ("components", "import pulumi"),
     ],
 )
