@@ -66,14 +66,14 @@ def test_the_log_tells_of_the_request_and_not_of_the_loan(
 ) -> None:
     secret = {**loan, "annual_inc": 123456.789, "borrower": "Ada"}
     client.post("/predict?name=Ada", json=secret, headers={"x-request-id": "mine"})
-    logs.flush()
+    logs.drain()
     line = capfdbinary.readouterr().out.splitlines()[-1]
     entry = json.loads(line)
     assert (entry["id"], entry["route"], entry["status"]) == ("mine", "predict", 422)
     assert b"123456" not in line
     assert b"Ada" not in line
     assert b"borrower" not in line
-    logs.flush()
+    logs.drain()
     assert capfdbinary.readouterr().out == b"", "each line once"
 
 
@@ -151,6 +151,7 @@ def test_a_bug_is_answered_as_json_and_logged_without_the_loan(
     monkeypatch.setattr(loaded, "score", fail)
     answer = client.post("/predict", json=loan)
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+    logs.drain()
     lines = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
     [entry] = [line for line in lines if line["event"] == "bug"]
     assert entry["id"] == answer.headers["x-request-id"]
