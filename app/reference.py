@@ -1,5 +1,6 @@
 """Reference: how the rows that a version was trained on are spread, feature by feature."""
 
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from itertools import pairwise
@@ -169,20 +170,24 @@ def _spread_of_numbers(numbers: Values) -> Numbers:
 def _edges(known: npt.NDArray[Any]) -> list[float]:
     """Deciles of the values, but those that would leave less than the least share of rows.
 
-    Above the last edge there may be less: a rare tail is what one wants to see grow.
+    Beyond the first and the last edge there may be less: a rare tail is what one wants to see grow.
     """
     if not len(known):
         return []
     lowest, highest = float(known.min()), float(known.max())
     if lowest == highest:  # so that any other value falls beside it
-        return [float(np.nextafter(lowest, -np.inf)), highest]
+        return [math.nextafter(lowest, -math.inf), highest]
     ordered = np.sort(known)
+    least = _LEAST_SHARE * len(known)
     edges: list[float] = []
     below = 0
-    for edge in np.unique(np.quantile(ordered, _SHARES, method="inverted_cdf")):
-        upto = int(np.searchsorted(ordered, edge, side="right"))
-        if edge < highest and upto - below >= _LEAST_SHARE * len(known):
-            edges.append(float(edge))
+    for decile in np.unique(np.quantile(ordered, _SHARES, method="inverted_cdf")):
+        before, upto = (int(np.searchsorted(ordered, decile, side)) for side in ("left", "right"))
+        if before and not below and upto - before >= least:  # a frequent value and rarer ones below
+            edges.append(float(ordered[before - 1]))
+            below = before
+        if decile < highest and upto - below >= least:
+            edges.append(float(decile))
             below = upto
     return edges
 
