@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.special import chdtri
 
 from app.reference import SCORE, Counts, Reference
@@ -71,10 +72,10 @@ class Drift:
         return "drifted" if self.detected else "steady"
 
 
-def measure(reference: Reference, table: Mapping[str, Any]) -> Drift:
+def measure(reference: Reference, table: Mapping[str, Any] | pd.DataFrame) -> Drift:
     """Hold a window's columns against those of the reference.
 
-    `table` has each feature as clients send it and `score`, all equally long, as in a data frame.
+    `table` has each feature as clients send it and `score`, all equally long.
     Raises KeyError for a column that it lacks, and ValueError for columns of different length.
     """
     spreads = reference.spreads

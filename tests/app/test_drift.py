@@ -1,6 +1,7 @@
 """A window like its reference is steady, one that is not is called drifted, with what drifted."""
 
 from collections.abc import Callable
+from random import Random
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from app.reference import Counts, Numbers, Reference, Words
+from app.reference import Counts, Reference
 from app.watch import drift
 
 BINS = st.lists(st.integers(0, 5000), min_size=3, max_size=12)
@@ -131,7 +132,7 @@ def test_nothing_in_common_is_a_distance_of_one() -> None:
 
 @given(PAIRS)
 def test_index_and_distances_are_the_same_both_ways(pair: Pair) -> None:
-    one, other = compare(*pair), compare(*reversed(pair))
+    one, other = compare(*pair), compare(pair[1], pair[0])
     assert one.psi == pytest.approx(other.psi)
     assert one.js == pytest.approx(other.js)
     assert one.ks == pytest.approx(other.ks)
@@ -141,12 +142,11 @@ def test_index_and_distances_are_the_same_both_ways(pair: Pair) -> None:
 
 
 @given(PAIRS, st.randoms(use_true_random=False))
-def test_index_and_distance_know_no_order_of_bins(pair: Pair, random: object) -> None:
-    columns = list(zip(*pair, strict=True))
-    random.shuffle(columns)  # ty: ignore[unresolved-attribute]
-    shuffled = [list(side) for side in zip(*columns, strict=True)]
-    assert compare(*shuffled).psi == pytest.approx(compare(*pair).psi)
-    assert compare(*shuffled).js == pytest.approx(compare(*pair).js)
+def test_index_and_distance_know_no_order_of_bins(pair: Pair, random: Random) -> None:
+    order = random.sample(range(len(pair[0])), len(pair[0]))
+    expected, found = ([side[place] for place in order] for side in pair)
+    assert compare(expected, found).psi == pytest.approx(compare(*pair).psi)
+    assert compare(expected, found).js == pytest.approx(compare(*pair).js)
 
 
 @given(BINS.filter(any), st.integers(1, 50))
@@ -172,9 +172,11 @@ def test_joining_two_bins_raises_neither_distance_nor_threshold(
     pair: Pair, data: st.DataObject
 ) -> None:
     place = data.draw(st.integers(0, len(pair[0]) - 2))
-    joined = [[*side[:place], side[place] + side[place + 1], *side[place + 2 :]] for side in pair]
-    assert compare(*joined).js <= compare(*pair).js + 1e-9
-    assert compare(*joined).threshold <= compare(*pair).threshold
+    expected, found = (
+        [*side[:place], side[place] + side[place + 1], *side[place + 2 :]] for side in pair
+    )
+    assert compare(expected, found).js <= compare(*pair).js + 1e-9
+    assert compare(expected, found).threshold <= compare(*pair).threshold
 
 
 @given(st.integers(100, 10**6), st.integers(20, 10**6), st.integers(2, 13), st.integers(1, 200))
@@ -216,7 +218,9 @@ def test_a_drift_below_the_floor_is_none_however_many_rows_prove_it() -> None:
 def false_alarms(windows: int, rows: int, draw: np.random.Generator) -> int:
     """Of 22 columns whose bins are those that hurt: even ones, pairs, rare ones, empty ones."""
     rare = 8 / rows
-    spreads = [[0.1] * 10] * 14 + [[1 - rare, rare]] * 4 + [[0.5, 0.5 - rare, rare]] * 2 + [[1]] * 2
+    spreads = (
+        [[0.1] * 10] * 14 + [[1 - rare, rare]] * 4 + [[0.5, 0.5 - rare, rare]] * 2 + [[1.0]] * 2
+    )
     alarms = 0
     for _ in range(windows):
         expected, found = ([_with_none_missing(draw, size, spread) for spread in spreads]
@@ -241,38 +245,18 @@ def test_the_first_false_alarms_would_be_seen(monkeypatch: pytest.MonkeyPatch) -
     assert 5 < false_alarms(50, 200, np.random.default_rng(1)) < 35
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_a_drift_of_0_2_in_one_of_the_columns_is_seen_at_500_rows(
-    reference: Reference, window: pd.DataFrame, seed: int
-) -> None:
-    draw = np.random.default_rng(seed)
-    edges, counts = reference.score.edges, np.array(reference.score.counts)
-    assert len(set(np.diff(edges).round(3))) == 1  # evenly spread, so that shares are bins
-    tilt = np.exp(0.1595 * np.arange(10))
-    shares = tilt / tilt.sum()
-    q = counts / counts.sum()
-    assert ((shares - q) * np.log(shares / q)).sum() == pytest.approx(0.2, abs=0.01)
-    rows = window.sample(500, replace=True, random_state=seed)
-    bins = draw.choice(10, 500, p=shares)
-    moved = rows.assign(score=(bins + draw.uniform(0.1, 0.9, 500)) / 10)
-    big = replace_reference(reference, 20)
-    assert "score" in drift.measure(big, moved).drifted
-
-
-def replace_reference(reference: Reference, times: int) -> Reference:
-    """Of so many times the rows."""
-
-    def more(spread: Numbers | Words) -> Numbers | Words:
-        counts = tuple(count * times for count in spread.counts)
-        if isinstance(spread, Numbers):
-            return Numbers(edges=spread.edges, counts=counts, missing=0)
-        return Words(groups=spread.groups, counts=counts, missing=0, ordered=spread.ordered)
-
-    score = more(reference.score)
-    assert isinstance(score, Numbers)
-    return Reference(
-        format=reference.format,
-        schema=reference.schema,
-        features={name: more(spread) for name, spread in reference.features.items()},
-        score=score,
-    )
+@pytest.mark.parametrize("rows", [350, 1000])
+def test_a_drift_of_0_2_in_one_of_22_columns_is_seen(rows: int) -> None:
+    """95 % of them: of 400 at least 370, which one in 100 good measures would miss."""
+    draw = np.random.default_rng(rows)
+    even = np.full(10, 0.1)
+    tilted = np.exp(0.1594 * np.arange(10))
+    tilted /= tilted.sum()
+    assert ((tilted - even) * np.log(tilted / even)).sum() == pytest.approx(0.2, abs=0.005)
+    seen = 0
+    for _ in range(400):
+        counts = [draw.multinomial(size, shares) for size, shares in ((7400, even), (rows, tilted))]
+        expected, found = (np.append(side, 0) for side in counts)
+        (shift,) = drift.compare([expected], [found], [True])
+        seen += shift.psi > drift.threshold(rows, 7400, 11, 22)
+    assert seen >= 370
