@@ -3,14 +3,17 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-PREDICTION = np.dtype(
+PREDICTION: np.dtype[np.void] = np.dtype(
     [("key", np.uint64), ("time", np.float64), ("score", np.float32), ("version", np.int32)]
 )
-OUTCOME = np.dtype([("key", np.uint64), ("arrived", np.int64), ("outcome", np.int8)])
+OUTCOME: np.dtype[np.void] = np.dtype(
+    [("key", np.uint64), ("arrived", np.int64), ("outcome", np.int8)]
+)
 UNKNOWN = -1
 
 MOST = 1_000_000
@@ -25,6 +28,24 @@ class Joined:
 
     scores: npt.NDArray[np.float32]
     outcomes: npt.NDArray[np.int8]
+
+
+def rows(kind: np.dtype[np.void], places: Iterable[tuple[str, int]], **columns: Any) -> Rows:  # noqa: ANN401
+    """Rows of PREDICTION or OUTCOME; `columns` has the fields beside the key, each (rows,) or one.
+
+    `places` has each row's request id and its place in the request.
+    """
+    known = keys(places)
+    made: Any = np.empty(len(known), kind)
+    made["key"] = known
+    for name, values in columns.items():
+        made[name] = values
+    return made
+
+
+def none(kind: np.dtype[np.void]) -> Rows:
+    """No rows."""
+    return rows(kind, ())
 
 
 def keys(places: Iterable[tuple[str, int]]) -> npt.NDArray[np.uint64]:

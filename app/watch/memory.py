@@ -36,8 +36,8 @@ class Memory:
         self._logs: dict[int, objects.Feed] = {}
         self._counted = 0.0
         self._labels = objects.Feed(bucket, f"labels/{model}", objects.DAYS)
-        self._predictions: Rows = np.empty(0, join.PREDICTION)
-        self._outcomes: Rows = np.empty(0, join.OUTCOME)
+        self._predictions = join.none(join.PREDICTION)
+        self._outcomes = join.none(join.OUTCOME)
         self._changing = threading.Lock()
         self.ready = False
         """Set once all outcomes of the bucket have been read: before, none can be judged new."""
@@ -81,7 +81,8 @@ class Memory:
                 parts.append(rows)
                 waiting += len(rows)
                 if waiting > _MERGED:
-                    parts, waiting = [join.newest(join.merged(*parts), "time", since)], 0
+                    self._predictions = join.newest(join.merged(*parts), "time", since)
+                    parts, waiting = [self._predictions], 0
         finally:
             if len(parts) > 1:
                 self._predictions = join.newest(join.merged(*parts), "time", since)
@@ -94,7 +95,8 @@ class Memory:
 
     def look_for_outcomes(self, now: float, stopped: Callable[[], bool]) -> int:
         """As `look_for_requests`; after it, as their outcomes are kept for predictions that are."""
-        broken, parts, waiting = 0, [], 0
+        broken, waiting = 0, 0
+        parts: list[Rows] = []
         try:
             for key, content in self._labels.new(now, now - self._seconds, stopped):
                 try:

@@ -54,9 +54,10 @@ class Metrics:
             else:
                 self._counters[name] = contract.counter(name, self.registry)
                 # Each series is there from the start, so its first increase is seen.
-                (label,) = {*metric.labels} - self._own.keys() or {None}
-                for value in metric.values.get(label, ()) if label else [None]:
-                    self._count(name, **({label: value} if label else {}), by=0)
+                listed = metric.values or {"": ("",)}
+                for label, values in listed.items():
+                    for value in values:
+                        self._count(name, {label: value} if label else {}, by=0)
 
     def told(self, tick: Tick) -> None:
         """Show what a tick found."""
@@ -70,16 +71,16 @@ class Metrics:
 
     def _tell(self, tick: Tick) -> None:
         for step in tick.failed:
-            self._count("watch_errors", step=step)
+            self._count("watch_errors", {"step": step})
         for step, number in tick.broken.items():
-            self._count("watch_errors", step=step, by=number)
+            self._count("watch_errors", {"step": step}, by=number)
         for window in tick.judged:
-            self._count("drift_windows", verdict=window.verdict)
+            self._count("drift_windows", {"verdict": window.verdict})
         if tick.answered.started and tick.answered.reason:
-            self._count("retrainings", reason=tick.answered.reason)
+            self._count("retrainings", {"reason": tick.answered.reason})
         # Once for each time that it is wanted, however many ticks it is held back.
         if tick.answered.held and not self._held:
-            self._count("retrainings_damped")
+            self._count("retrainings_damped", {})
         self._held = tick.answered.held is not None
         if not tick.failed:
             self._gauges["watch_last_success_timestamp_seconds"].labels(**self._own).set(tick.time)
@@ -119,5 +120,5 @@ class Metrics:
         if not isnan(value):
             self._gauges[name].labels(**labels).set(value)
 
-    def _count(self, name: str, *, by: int = 1, **labels: str) -> None:
+    def _count(self, name: str, labels: dict[str, str], by: int = 1) -> None:
         self._counters[name].labels(**self._own, **labels).inc(by)

@@ -1,4 +1,4 @@
-"""The bucket's dated objects: each is given once, a late one too, and only the newest are listed."""
+"""The bucket's dated objects: each given once, late ones too, without listing all of them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -55,7 +55,7 @@ def folders(bucket: ObjectStore, prefix: str) -> list[str]:
 
 
 def put(bucket: ObjectStore, key: str, content: bytes) -> None:
-    """Write an object of gzipped lines; it is durable once this returns, else raises `BaseError`."""
+    """Write an object of gzipped lines; it is durable once this returns. Raises `BaseError`."""
     obstore.put(bucket, key, content, attributes={"Content-Type": "application/gzip"})
 
 

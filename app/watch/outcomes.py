@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
-import numpy as np
 from obstore.store import ObjectStore
 
 from app.watch import join, lines, objects
@@ -120,11 +119,12 @@ def read(key: str, content: bytes) -> Rows:
 
 
 def _rows(found: Sequence[Outcome], arrived: int) -> Rows:
-    rows = np.empty(len(found), join.OUTCOME)
-    rows["key"] = join.keys((each.id, each.row) for each in found)
-    rows["arrived"] = arrived
-    rows["outcome"] = [each.outcome for each in found]
-    return rows
+    return join.rows(
+        join.OUTCOME,
+        ((each.id, each.row) for each in found),
+        arrived=arrived,
+        outcome=[each.outcome for each in found],
+    )
 
 
 def _problem(index: int, message: str) -> Problem:

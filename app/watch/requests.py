@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
-import numpy as np
 
 from app.watch import join, lines
 from app.watch.join import Rows
@@ -45,9 +44,10 @@ def read(content: bytes, model: str, version: str, names: Sequence[str] = ()) ->
 
 def predictions(scored: Sequence[Scored]) -> Rows:
     """What is to be joined with outcomes, as rows of `join.PREDICTION`."""
-    rows = np.empty(len(scored), join.PREDICTION)
-    rows["key"] = join.keys((line.id, line.row) for line in scored)
-    rows["time"] = [line.time for line in scored]
-    rows["score"] = [line.score for line in scored]
-    rows["version"] = [int(line.version) for line in scored]
-    return rows
+    return join.rows(
+        join.PREDICTION,
+        ((line.id, line.row) for line in scored),
+        time=[line.time for line in scored],
+        score=[line.score for line in scored],
+        version=[int(line.version) for line in scored],
+    )

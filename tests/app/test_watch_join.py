@@ -1,6 +1,7 @@
 """Predictions and outcomes find each other whatever order they come in, and figures follow them."""
 
 import math
+import random
 from typing import Any
 
 import numpy as np
@@ -21,20 +22,22 @@ reported = st.lists(st.tuples(places, st.integers(0, 100), st.integers(0, 1)), m
 
 
 def predictions(lines: list[tuple[Any, float, float]], version: int = 7) -> join.Rows:
-    rows = np.zeros(len(lines), join.PREDICTION)
-    rows["key"] = join.keys(place for place, _, _ in lines)
-    rows["time"] = [time for _, time, _ in lines]
-    rows["score"] = [score for _, _, score in lines]
-    rows["version"] = version
-    return rows
+    return join.rows(
+        join.PREDICTION,
+        [place for place, _, _ in lines],
+        time=[time for _, time, _ in lines],
+        score=[score for _, _, score in lines],
+        version=version,
+    )
 
 
 def outcomes(lines: list[tuple[Any, int, int]]) -> join.Rows:
-    rows = np.zeros(len(lines), join.OUTCOME)
-    rows["key"] = join.keys(place for place, _, _ in lines)
-    rows["arrived"] = [arrived for _, arrived, _ in lines]
-    rows["outcome"] = [outcome for _, _, outcome in lines]
-    return rows
+    return join.rows(
+        join.OUTCOME,
+        [place for place, _, _ in lines],
+        arrived=[arrived for _, arrived, _ in lines],
+        outcome=[outcome for _, _, outcome in lines],
+    )
 
 
 def joined(made: join.Rows, known: join.Rows, until: float = 50) -> Joined | None:
@@ -63,11 +66,11 @@ def test_the_join_is_what_two_dictionaries_say(made: list[Any], known: list[Any]
 
 @given(predicted, reported, st.randoms(), st.integers(0, 20))
 def test_order_parts_and_repetition_make_no_difference(
-    made: list[Any], known: list[Any], random: Any, cut: int
+    made: list[Any], known: list[Any], chance: random.Random, cut: int
 ) -> None:
     whole = join.merged(predictions(made)), join.merged(outcomes(known))
-    random.shuffle(made)
-    random.shuffle(known)
+    chance.shuffle(made)
+    chance.shuffle(known)
     parts = (
         join.merged(join.merged(predictions(made[cut:])), predictions(made)),
         join.merged(join.merged(outcomes(known[:cut])), outcomes(known)),
@@ -145,8 +148,8 @@ def test_the_figures_are_those_of_a_naive_count(rows: list[Any], threshold: floa
     assert (found.lower, found.upper) == pytest.approx((middle - half, middle + half), abs=1e-9)
 
 
-@given(st.lists(st.tuples(scores, st.sampled_from([0, 1])), min_size=100, max_size=130), st.data())
-def test_the_calibration_error_is_that_of_equally_full_bins(rows: list[Any], data: Any) -> None:
+@given(st.lists(st.tuples(scores, st.sampled_from([0, 1])), min_size=100, max_size=130))
+def test_the_calibration_error_is_that_of_equally_full_bins(rows: list[Any]) -> None:
     made = Joined(
         scores=np.array([score for score, _ in rows], np.float32),
         outcomes=np.array([outcome for _, outcome in rows], np.int8),
