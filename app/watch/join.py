@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-PREDICTION: np.dtype[np.void] = np.dtype(
+PREDICTION: Any = np.dtype(
     [("key", np.uint64), ("time", np.float64), ("score", np.float32), ("version", np.int32)]
 )
-OUTCOME: np.dtype[np.void] = np.dtype(
-    [("key", np.uint64), ("arrived", np.int64), ("outcome", np.int8)]
-)
+OUTCOME: Any = np.dtype([("key", np.uint64), ("arrived", np.int64), ("outcome", np.int8)])
 UNKNOWN = -1
 
 MOST = 1_000_000

@@ -16,6 +16,7 @@ from prometheus_client import (
 )
 
 from app.serving import contract
+from app.watch.drift import Shift
 from app.watch.tick import Judged, Tick
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -75,13 +76,13 @@ class Metrics:
         for step, number in tick.broken.items():
             self._count("watch_errors", {"step": step}, by=number)
         for window in tick.judged:
-            self._count("drift_windows", {"verdict": window.verdict})
-        if tick.answered.started and tick.answered.reason:
-            self._count("retrainings", {"reason": tick.answered.reason})
+            self._count("drift_windows", {"verdict": window.drift.verdict})
+        if tick.answer.job and tick.answer.reason:
+            self._count("retrainings", {"reason": tick.answer.reason.kind})
         # Once for each time that it is wanted, however many ticks it is held back.
-        if tick.answered.held and not self._held:
+        if tick.answer.held and not self._held:
             self._count("retrainings_damped", {})
-        self._held = tick.answered.held is not None
+        self._held = tick.answer.held is not None
         if not tick.failed:
             self._gauges["watch_last_success_timestamp_seconds"].labels(**self._own).set(tick.time)
         if "outcomes" not in tick.failed:
@@ -100,17 +101,19 @@ class Metrics:
         self._clear([*drifts, *(f"{name}_threshold" for name in drifts), "drift_detected"])
         if window is None:
             return
-        self._set("drift_window_rows", window.rows, self._own)
-        if window.drifted is None:
+        found = window.drift
+        self._set("drift_window_rows", found.rows, self._own)
+        if found.verdict == "short":
             return
-        self._set("drift_detected", window.drifted, self._own)
-        for feature, (drift, threshold) in window.features.items():
-            self._set("feature_drift", drift, {**self._own, "feature": feature})
-            self._set("feature_drift_threshold", threshold, {**self._own, "feature": feature})
-        if window.score is not None:
-            drift, threshold = window.score
-            self._set("prediction_drift", drift, self._own)
-            self._set("prediction_drift_threshold", threshold, self._own)
+        self._set("drift_detected", found.detected, self._own)
+        for feature, shift in found.features.items():
+            self._shift("feature_drift", shift, {**self._own, "feature": feature})
+        if found.score is not None:
+            self._shift("prediction_drift", found.score, self._own)
+
+    def _shift(self, name: str, shift: Shift, labels: dict[str, str]) -> None:
+        self._set(name, shift.psi, labels)
+        self._set(f"{name}_threshold", shift.threshold, labels)
 
     def _clear(self, names: Iterable[str]) -> None:
         for name in names:

@@ -1,5 +1,6 @@
 """The bucket's dated objects: each given once, late ones too, without listing all of them."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from obstore.store import ObjectStore, S3Store
 
 from app import console
 
-__all__ = ["DAYS", "HOURS", "BaseError", "Feed", "folders", "get", "put", "store"]
+__all__ = ["DAYS", "HOURS", "BaseError", "Documents", "Feed", "folders", "get", "put", "store"]
 
 HOURS = "%Y-%m-%dT%H"
 DAYS = "%Y-%m-%d"
@@ -57,6 +58,32 @@ def folders(bucket: ObjectStore, prefix: str) -> list[str]:
 def put(bucket: ObjectStore, key: str, content: bytes) -> None:
     """Write an object of gzipped lines; it is durable once this returns. Raises `BaseError`."""
     obstore.put(bucket, key, content, attributes={"Content-Type": "application/gzip"})
+
+
+class Documents:
+    """The bucket's JSON documents, as what answers the watch reads and writes them."""
+
+    def __init__(self, bucket: ObjectStore) -> None:
+        self._bucket = bucket
+
+    def put_json(self, key: str, document: Mapping[str, Any]) -> str:
+        """Write a document, and give its version's id where the bucket keeps versions."""
+        content = (json.dumps(document, indent=2) + "\n").encode()
+        kind = {"Content-Type": "application/json"}
+        return obstore.put(self._bucket, key, content, attributes=kind)["version"] or ""
+
+    def get(self, key: str) -> bytes | None:
+        """The bytes of `key`, or None when there is no such object."""
+        try:
+            return get(self._bucket, key)
+        except FileNotFoundError:
+            return None
+
+    def keys(self, prefix: str) -> list[str]:
+        """Every key below `prefix`, sorted."""
+        return sorted(
+            item["path"] for found in obstore.list(self._bucket, prefix) for item in found
+        )
 
 
 class Feed:

@@ -62,7 +62,7 @@ class Ticker:
                 seconds=round(taken, 3),
                 predictions=predictions,
                 outcomes=outcomes,
-                window=found.window.verdict if found.window else None,
+                window=found.window.drift.verdict if found.window else None,
                 failed=found.failed,
             )
             self._stop.wait(max(self._seconds - taken, 1.0))

@@ -1,29 +1,13 @@
 """What a release says of itself, as its evidence stands in the bucket."""
 
+import json
 from dataclasses import dataclass
 
-import msgspec
 from obstore.store import ObjectStore
 
+from app import reference as references
+from app.schema import Schema
 from app.watch import objects
-
-
-class _Output(msgspec.Struct):
-    threshold: float
-
-
-class _Feature(msgspec.Struct):
-    name: str
-
-
-class _Schema(msgspec.Struct):
-    features: list[_Feature]
-
-
-class _Contract(msgspec.Struct):
-    model: str
-    schema: _Schema
-    output: _Output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,24 +16,26 @@ class Release:
 
     threshold: float
     """Probability from which a row is called positive."""
-    names: tuple[str, ...]
-    """The model's features in order."""
+    schema: Schema
 
 
 def release(bucket: ObjectStore, model: str, version: int) -> Release:
-    """Read the version's contract.
+    """Read the version's contract, as `evidence.contract` gave it.
 
-    Raises FileNotFoundError when it has no evidence, ValueError when that is another model's, and
-    `objects.BaseError`.
+    Raises FileNotFoundError when there is none, `objects.BaseError`, and KeyError, TypeError or
+    ValueError for anything else, such as another model's.
     """
-    content = objects.get(bucket, f"evidence/{model}/{version}/contract.json")
-    found = msgspec.json.decode(content, type=_Contract)
-    if found.model != model:
-        raise ValueError(f"the evidence of {model} {version} is of {found.model}")
-    names = tuple(feature.name for feature in found.schema.features)
-    return Release(threshold=found.output.threshold, names=names)
+    document = json.loads(objects.get(bucket, f"evidence/{model}/{version}/contract.json"))
+    if document["model"] != model:
+        raise ValueError(f"the evidence of {model} {version} is of {document['model']}")
+    return Release(
+        threshold=float(document["output"]["threshold"]), schema=Schema.parse(document["schema"])
+    )
 
 
 def reference(bucket: ObjectStore, model: str, version: int) -> bytes:
-    """The reference statistics of the rows that the version was trained on; as `release`."""
-    return objects.get(bucket, f"evidence/{model}/{version}/reference.json")
+    """The reference statistics of the version.
+
+    Raises FileNotFoundError when it was released without, and `objects.BaseError`.
+    """
+    return objects.get(bucket, f"evidence/{model}/{version}/{references.FILE}")

@@ -3,58 +3,29 @@
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
 from obstore.store import ObjectStore
 
 from app.definition import Definition
+from app.reference import SCORE, Reference
 from app.serving import logs
-from app.watch import accuracy, release
+from app.watch import accuracy, drift, release
 from app.watch.accuracy import Measures
+from app.watch.answer import Answer
+from app.watch.drift import Drift
 from app.watch.memory import DAY, Memory
 from app.watch.release import Release
-from app.watch.windows import Scores, Windows
+from app.watch.windows import Columns, Windows
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """What was found of one window."""
+    """What was found of one window; `ended` in Unix seconds."""
 
     ended: float
-    """Unix seconds."""
-    rows: int
-    drifted: bool | None
-    """Over all features together; None: too few rows to say."""
-    features: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """By feature its drift and the threshold of it."""
-    score: tuple[float, float] | None = None
-    """The same of the score."""
-
-    @property
-    def verdict(self) -> str:
-        if self.drifted is None:
-            return "short"
-        return "drifted" if self.drifted else "steady"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answered:
-    """What came of the windows: why the model is to be trained again, and what was done."""
-
-    reason: str | None = None
-    """drift or schema."""
-    started: str | None = None
-    """The Job's name."""
-    held: str | None = None
-    """Why none was started."""
-
-
-Judge = Callable[[bytes, float, pd.DataFrame, Scores], Judged]
-"""From reference.json, a window's end, its rows and their scores."""
-Answer = Callable[[Sequence[Judged], float], Answered]
-"""From the windows in the order of time, and the time now."""
+    drift: Drift
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,20 +34,28 @@ class Tick:
 
     time: float
     measures: Mapping[int, Measures]
-    """By version, those whose predictions are past maturity."""
+    """By version, those that have predictions past maturity."""
     window: Judged | None
     """The last that was judged."""
     judged: Sequence[Judged]
     """Those that were judged in this tick and ended after the watch began."""
-    answered: Answered
+    answer: Answer
     broken: Mapping[str, int]
     """Objects set aside, by step."""
     failed: Sequence[str]
     """Steps that failed."""
 
 
+Respond = Callable[[Sequence[Judged], float], Answer]
+"""From the newest windows in the order of time, and the time now."""
+
+
 class Watch:
-    """One model's watch, with what it remembers."""
+    """One version's watch, with what it remembers.
+
+    Rows are held against the reference of that version; accuracy is told of every version that
+    served in the time of the window, for outcomes come when a newer one has long replaced it.
+    """
 
     def __init__(
         self,
@@ -84,8 +63,7 @@ class Watch:
         model: Definition,
         version: int,
         window_seconds: float,
-        judge: Judge,
-        answer: Answer,
+        respond: Respond,
     ) -> None:
         self.model = model
         self.version = version
@@ -94,41 +72,39 @@ class Watch:
         self.memory = Memory(bucket, model.name, version, days)
         self.stopped = False
         self.progressed = time.monotonic()
-        """When a step last ended or an object was last read."""
+        """When a step last ended or objects were last read."""
         self._bucket = bucket
         self._window_seconds = window_seconds
-        self._judge = judge
-        self._answer = answer
+        self._respond = respond
         self._releases: dict[int, Release] = {}
         self._windows: Windows[Judged] | None = None
-        self._reference: bytes | None = None
+        self._reference: Reference | None = None
         self._failed: list[str] = []
 
     def tick(self, now: float) -> Tick:
         """Look once. Raises nothing: what failed is named in the answer, and logged."""
         self._failed = []
         windows = self._step("reference", self._prepared)
-        broken = {}
+        broken: dict[str, int | None] = {}
         if windows is not None:
             broken["requests"] = self._step(
-                "requests", lambda: self.memory.look_for_requests(now, windows, self._stopped)
+                "requests", lambda: self.memory.look_for_requests(now, windows, self._stopping)
             )
         broken["outcomes"] = self._step(
-            "outcomes", lambda: self.memory.look_for_outcomes(now, self._stopped)
+            "outcomes", lambda: self.memory.look_for_outcomes(now, self._stopping)
         )
         measures = self._step("outcomes", lambda: self._measures(now))
-        judged: list[Judged] = []
-        answered = None
+        judged, answer, last = [], None, None
         if windows is not None and "requests" not in self._failed:
-            judged = self._step("drift", lambda: self._judged(windows, now)) or []
-            past = windows.past
-            answered = self._step("retraining", lambda: self._answer(past, now))
+            judged = self._step("drift", lambda: windows.judge(now, self._judge)) or []
+            last = windows.past[-1] if windows.past else None
+            answer = self._step("retraining", lambda: self._respond(windows.past, now))
         return Tick(
             time=now,
             measures=measures or {},
-            window=windows.past[-1] if windows is not None and windows.past else None,
+            window=last,
             judged=[each for each in judged if each.ended > self.begun],
-            answered=answered or Answered(),
+            answer=answer or Answer(),
             broken={step: number for step, number in broken.items() if number},
             failed=tuple(dict.fromkeys(self._failed)),
         )
@@ -147,16 +123,19 @@ class Watch:
         finally:
             self.progressed = time.monotonic()
 
-    def _stopped(self) -> bool:
+    def _stopping(self) -> bool:
+        """Asked between two reads."""
         self.progressed = time.monotonic()
         return self.stopped
 
     def _prepared(self) -> Windows[Judged]:
-        """The windows, once the release is known."""
+        """The windows, once the release and its reference are known."""
         if self._windows is None:
-            names = self._release(self.version).names
+            schema = self._release(self.version).schema
+            content = release.reference(self._bucket, self.model.name, self.version)
+            self._reference = Reference.from_json(content, schema)
             remembered = self.model.watch.drifted_windows[1]
-            self._windows = Windows(names, self._window_seconds, remembered)
+            self._windows = Windows(schema.names, self._window_seconds, remembered)
         return self._windows
 
     def _measures(self, now: float) -> dict[int, Measures]:
@@ -168,13 +147,10 @@ class Watch:
             for version, rows in joined.items()
         }
 
-    def _judged(self, windows: Windows[Judged], now: float) -> list[Judged]:
-        if self._reference is None:
-            self._reference = release.reference(self._bucket, self.model.name, self.version)
-        content = self._reference
-        return windows.judge(
-            now, lambda ended, table, scores: self._judge(content, ended, table, scores)
-        )
+    def _judge(self, ended: float, columns: Columns, scores: list[float]) -> Judged:
+        assert self._reference is not None  # noqa: S101 - read before there is a window
+        found = drift.measure(self._reference, {**columns, SCORE: scores})
+        return Judged(ended=ended, drift=found)
 
     def _release(self, version: int) -> Release:
         if version not in self._releases:

@@ -5,7 +5,6 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from app.watch.requests import Scored
 
@@ -16,7 +15,7 @@ GRACE_SECONDS = 180.0
 
 _Row = tuple[int, float, tuple[Any, ...]]
 _Verdict = TypeVar("_Verdict")
-Scores = npt.NDArray[np.float64]
+Columns = dict[str, list[Any]]
 
 
 class Windows(Generic[_Verdict]):
@@ -48,7 +47,7 @@ class Windows(Generic[_Verdict]):
                 self._rows[number] = _sample(kept)
 
     def judge(
-        self, now: float, judge: Callable[[float, pd.DataFrame, Scores], _Verdict]
+        self, now: float, judge: Callable[[float, Columns, list[float]], _Verdict]
     ) -> list[_Verdict]:
         """What `judge` says of each window that is over: its end, its rows and their scores.
 
@@ -57,9 +56,12 @@ class Windows(Generic[_Verdict]):
         found = []
         for number in range(self._oldest(now), self._newest(now) + 1):
             rows = _sample(self._rows.get(number, []))
-            table = pd.DataFrame([values for _, _, values in rows], columns=pd.Index(self.names))
-            scores = np.array([score for _, score, _ in rows], np.float64)
-            found.append(judge((number + 1) * self._seconds, table, scores))
+            columns: Columns = {
+                name: [values[place] for _, _, values in rows]
+                for place, name in enumerate(self.names)
+            }
+            scores = [score for _, score, _ in rows]
+            found.append(judge((number + 1) * self._seconds, columns, scores))
             self.past = [*self.past, found[-1]][-self._remembered :]
             self._judged = number
             self._rows.pop(number, None)

@@ -198,7 +198,7 @@ def test_other_versions_are_read_too_with_their_own_features(bucket: MemoryStore
 
 def test_outcomes_nobody_asks_for_are_forgotten_after_two_days(bucket: MemoryStore) -> None:
     log(bucket, "a", [line("sampled", NOW)])
-    label(bucket, NOW, {"sampled": 1, "not sampled": 1})
+    label(bucket, NOW, {"sampled": 1, "unsampled": 1})
     watching = Watching(bucket).look()
     assert watching.memory.size == (1, 2)
     assert watching.look(NOW + 2 * DAY + 1).memory.size == (1, 1)
