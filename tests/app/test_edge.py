@@ -167,7 +167,8 @@ def test_the_articles_three_metrics_are_exposed(
     text = client.get("/metrics").text
     labels = f'{{model="{MODEL.name}",version="7"}}'
     assert f"prediction_latency_seconds_count{labels} 1.0" in text
-    assert f"prediction_accuracy{labels} {loaded.info.metrics.accuracy.value}" in text
+    held_out = f'prediction_accuracy{{basis="held_out",{labels[1:]}'
+    assert f"{held_out} {loaded.info.metrics.accuracy.value}" in text
     expected = f'inference_error_total{{model="{MODEL.name}",reason="missing",version="7"}} 1.0'
     assert expected in text
     assert "process_resident_memory_bytes" in text
