@@ -40,15 +40,19 @@ def service(
     of: str | None = None,
     port: int = 80,
     port_name: str = "http",
+    marks: Mapping[str, str] | None = None,
 ) -> k8s.core.v1.Service:
-    """`port` of the name `name`, to the port `port_name` of the pods of `of` (itself `name`)."""
+    """`port` of the name `name`, to the port `port_name` of the pods of `of` (itself `name`).
+
+    `marks` are labels beside ours.
+    """
     grpc = port_name == "grpc"
     return k8s.core.v1.Service(
         name,
         metadata={
             "name": name,
             "namespace": namespace,
-            "labels": labels(name),
+            "labels": {**labels(name), **(marks or {})},
             "annotations": _GRPC if grpc else None,
         },
         spec={

@@ -43,6 +43,13 @@ EXEMPTIONS = (
     ),
     Exemption(
         numbers=("46",),
+        kind="Deployment",
+        name="*-watch",
+        since=date(2026, 11, 30),
+        reason="It makes a retraining Job from its model's CronJob.",
+    ),
+    Exemption(
+        numbers=("46",),
         kind="Job",
         name="*-delivery",
         since=date(2026, 11, 24),

@@ -8,6 +8,7 @@ from components.image import ImageRegistry
 from components.object_store import ObjectStore, ObjectStoreArgs
 from components.registry import Registry, RegistryArgs
 from components.traffic import Gateway
+from infra.accounts import accounts
 from infra.foundations import Foundation, Images, Store
 from infra.namespaces import namespaces
 from infra.settings import ClusterFoundation, Platform
@@ -31,9 +32,10 @@ def cluster(platform: Platform, settings: ClusterFoundation, gateway: Gateway) -
         ObjectStoreArgs(
             namespace=roles["platform"],
             gateway=gateway,
-            callers=[roles["platform"], roles["jobs"]],
+            callers=[roles["platform"], roles["jobs"], roles["models"]],
             size="20Gi",
             keep=keep,
+            accounts=accounts(platform),
         ),
         inside,
     )
@@ -49,8 +51,8 @@ def cluster(platform: Platform, settings: ClusterFoundation, gateway: Gateway) -
             provider=aws.Provider(
                 "object-store",
                 endpoints=[{"s3": store.endpoint}],
-                access_key=store.access_key,
-                secret_key=store.secret_key,
+                access_key=store.root.access,
+                secret_key=store.root.secret,
                 region=store.region,
                 s3_use_path_style=True,
                 skip_credentials_validation=True,
@@ -61,8 +63,8 @@ def cluster(platform: Platform, settings: ClusterFoundation, gateway: Gateway) -
             endpoint=store.endpoint,
             internal_endpoint=store.internal_endpoint,
             region=store.region,
-            access_key=store.access_key,
-            secret_key=store.secret_key,
+            root=store.root,
+            accounts=store.accounts,
             lives_in=store,
         ),
         images=Images(

@@ -171,7 +171,7 @@ def test_a_volume_with_one_writer_is_never_given_two(platform: Platform, workloa
 @pytest.mark.parametrize(
     ("workload", "callers"),
     [
-        ("object-store", {"traefik", "dev-platform", "dev-jobs"}),
+        ("object-store", {"traefik", "dev-platform", "dev-jobs", "dev-models"}),
         ("registry", {"traefik"}),
         ("mlflow", {"traefik", "dev-monitoring", "dev-jobs"}),
         ("online-store", {"dev-jobs", "dev-models"}),

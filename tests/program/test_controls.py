@@ -26,7 +26,7 @@ _ENVIRONMENT_ONLY = {
     "ONLINE_STORE",
 }
 # Whoever talks to the API needs a token for it.
-_API_CLIENTS = {"Deployment prometheus-operator"}
+_API_CLIENTS = {"Deployment prometheus-operator", "Deployment credit-default-watch"}
 _VOLUMES = {"persistentVolumeClaim", "secret", "emptyDir", "configMap", "projected"}
 
 
@@ -73,7 +73,11 @@ def fixed_image(container: Spec) -> bool:
 
 
 def secrets_as_files(container: Spec) -> bool:
-    referring = {each["name"] for each in container.get("env", ()) if "valueFrom" in each}
+    referring = {
+        each["name"]
+        for each in container.get("env", ())
+        if "secretKeyRef" in each.get("valueFrom", ())
+    }
     return referring <= _ENVIRONMENT_ONLY and "envFrom" not in container
 
 
@@ -117,7 +121,7 @@ POD_CONTROLS: dict[str, Callable[[Spec], bool]] = {
 @pytest.mark.parametrize("control", POD_CONTROLS)
 def test_every_pod(platform: Platform, control: str) -> None:
     pods = dict(platform("dev", PINNED).pods())
-    assert len(pods) == 10
+    assert len(pods) == 11
     excused = _API_CLIENTS if control.startswith("46") else set()
     failing = {name for name, pod in pods.items() if not POD_CONTROLS[control](pod["spec"])}
     assert failing == excused
@@ -208,7 +212,7 @@ def test_54_every_service_selects_one_workload_and_a_port_that_it_has(platform: 
     seen = platform("dev", PINNED)
     # Prometheus' own pods are made by its operator.
     services = [each for each in seen.of("Service") if each["metadata"]["name"] != "prometheus"]
-    assert len(services) == 6
+    assert len(services) == 7
     for service in services:
         spec = service["spec"]
         assert spec["type"] == "ClusterIP"
@@ -244,6 +248,7 @@ def test_56_rights_are_given_in_one_namespace_to_what_watches_models_alone(
     assert {name.removesuffix("-auto") for name in subjects} == {
         "prometheus",
         "prometheus-operator",
+        "credit-default-watch",
     }
     for rule in (rule for each in seen.of("Role") for rule in each["rules"]):
         assert "*" not in (*rule["verbs"], *rule["resources"], *rule["apiGroups"])

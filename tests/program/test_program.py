@@ -24,6 +24,7 @@ COMPONENTS = Counter(
         "ferry:cluster:Namespace": 4,
         "ferry:storage:ObjectStore": 1,
         "ferry:storage:Bucket": 1,
+        "ferry:storage:BucketAccess": 1,
         "ferry:images:Registry": 1,
         "ferry:tracking:MlflowServer": 1,
         "ferry:features:OnlineStore": 1,
@@ -36,12 +37,13 @@ COMPONENTS = Counter(
 
 @pytest.mark.parametrize("stack", STACKS)
 @pytest.mark.parametrize("pins", [{}, PINNED], ids=["platform only", "pinned"])
-def test_a_stack_is_the_platform_and_one_service_for_each_pin(
+def test_a_stack_is_the_platform_and_a_service_and_a_watch_for_each_pin(
     platform: Platform, stack: str, pins: dict
 ) -> None:
     seen = platform(stack, pins)
     components = Counter(each.typ for each in seen.resources if each.typ.startswith("ferry:"))
-    assert components == COMPONENTS + Counter({"ferry:serving:ModelService": len(pins)})
+    for_each = ("ferry:serving:ModelService", "ferry:watch:ModelWatch")
+    assert components == COMPONENTS + Counter(dict.fromkeys(for_each, len(pins)))
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -210,6 +212,7 @@ def test_the_images_of_the_platform_are_pulled_with_the_registrys_login(
         "CronJob credit-default-ingest": [{"name": "pull-jobs-auto"}],
         "CronJob credit-default-train": [{"name": "pull-jobs-auto"}],
         "CronJob credit-default-batch": [{"name": "pull-jobs-auto"}],
+        "Deployment credit-default-watch": [{"name": "pull-jobs-auto"}],
     }
     (login,) = json.loads(seen.one("Secret", "pull-models")["stringData"][".dockerconfigjson"])[
         "auths"
