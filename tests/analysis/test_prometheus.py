@@ -82,11 +82,9 @@ def test_a_prometheus_whose_clock_is_an_hour_off_counts_the_same(off: float) -> 
 def test_a_clock_that_jumps_back_an_hour_counts_nothing_twice() -> None:
     window = Window(STABLE, CANARY)
     latency = prometheus.SERIES[0]
-    window.add([*both(0, 3600), series(latency, 100, 140, start=3600, le="+Inf")])
-    window.add([*both(0, 10), series(latency, 150, start=10, le="+Inf")])
-    window.add([*both(0, 10), series(latency, 150, 160, start=10, le="+Inf")])
-    window.add([*both(0, 3610), series(latency, 170, start=3610, le="+Inf")])
-    assert window._sums[(CANARY, latency, "+Inf")] == 70
+    for start, *values in ((3600, 100, 140), (10, 150), (10, 150, 160), (3610, 170)):
+        window.add([series(latency, *values, start=start, le="+Inf")])
+    assert window._sums[(CANARY, latency, "+Inf")] == 170 - 140
 
 
 @given(st.lists(st.lists(st.integers(0, 50), max_size=6), min_size=1, max_size=6))
