@@ -12,6 +12,9 @@ from infra.settings import Settings, parse
 from promotion import engines
 from promotion.refusals import DependencyDown, NeverUp, UsageRefused
 
+SECONDS = 20
+"""That the bucket may be silent, three times over."""
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -77,12 +80,16 @@ class Stack:
     def bucket(self) -> Any:  # noqa: ANN401 - boto3 has no types of its own
         """The stack's bucket as a boto3 resource."""
         import boto3  # half a second that most commands don't need
+        from botocore.config import Config
 
         at = self.outputs.bucket
         store = boto3.resource(
             "s3",
             endpoint_url=at.endpoint,
             region_name=at.region,
+            config=Config(
+                connect_timeout=SECONDS, read_timeout=SECONDS, retries={"total_max_attempts": 3}
+            ),
             **self._keys(),
         )
         return store.Bucket(at.name)
