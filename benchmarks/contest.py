@@ -57,7 +57,7 @@ def contest(world: World, lower: Sequence[str], number: int) -> Round:
 def judged(
     world: World, lower: Sequence[str], ended: Sequence[Done], before: int, seconds: float
 ) -> Round:
-    """One moved the pin. Each other is told so: by 4 and who, or by 0 if its release is the same."""
+    """One moved the pin. Each other is told: by 4 and who, or by 0 if its release is the same."""
     new = world.ledger(UPPER).verify()[before:]
     moved = [each for each in new if each.outcome == "moved"]
     pin = Moved.of(world.pin(UPPER))
