@@ -20,7 +20,6 @@ from benchmarks.stacks.world import GATE, UPPER, Command, Done, World, world
 from promotion import mirroring, moves
 from promotion.record import Moved
 
-OPERATORS = 8
 PATIENCE = 120  # seconds until all of them wait
 
 
@@ -100,25 +99,27 @@ def mirrored(world: World) -> bool:
 
 
 def prepare(world: World) -> None:
-    """Each lower stack serves a release of its own, delivered."""
+    """Each lower stack serves a release of its own; the upper one is up, and serves none."""
     for version, stack in enumerate(world.lower, 1):
         pin = world.release(version, stack)
         moves.move(world.stack(stack), MODEL, pin, expected=None, action="pin")
-        world.must("ferry", "deliver", "--stack", stack)
+        world.up(stack)
+    world.up(UPPER)
 
 
-def measure(times: int, same: int) -> dict[str, Any]:
-    """Contests of eight releases, and of one release; both counted."""
-    lower = [f"dev{place}" for place in range(1, OPERATORS + 1)]
+def measure(times: int, same: int, operators: int = 8) -> dict[str, Any]:
+    """Contests with as many releases as operators, and with one release; both counted."""
+    lower = [f"dev{place}" for place in range(1, operators + 1)]
     with world(lower) as made:
         prepare(made)
         kinds = {
             "a release each": rounds(made, lower, times, 1),
-            "the same release": rounds(made, lower[:1] * OPERATORS, same, times + 1),
+            "the same release": rounds(made, lower[:1] * operators, same, times + 1),
         }
         whole = mirrored(made)
     return {
         "load": told.load(),
+        "operators": operators,
         "mirrored": whole,
         "kinds": {name: _counted(found) for name, found in kinds.items() if found},
     }

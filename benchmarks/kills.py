@@ -194,6 +194,8 @@ def _rollback(to: Pin) -> Step:
 def measure(kills: int, seed: int) -> dict[str, Any]:
     """So many kills, counted by command, target and place."""
     with world((LOWER,)) as made:
+        for stack in (LOWER, UPPER):
+            made.up(stack)
         trial = Trial(made, random.Random(seed))  # noqa: S311
         try:
             releases(trial, kills)

@@ -148,7 +148,7 @@ class World:
         return self._s3.Bucket(stack)
 
     def make(self) -> None:
-        """Files, history and buckets, and each stack brought up without a pin."""
+        """Files, history and buckets; no stack is up yet."""
         (self.folder / "Pulumi.yaml").write_text(
             f"name: ferry\nruntime: python\nbackend: {{url: 'file://{self.backend}'}}\n"
         )
@@ -164,8 +164,6 @@ class World:
         self.must("git", "init", "--quiet")
         self.must("git", "add", "--all")
         self.must("git", "-c", "user.name=bench", "commit", "--quiet", "--message=Two stacks")
-        for stack in (*self.lower, UPPER):
-            self.up(stack)
 
     @functools.cached_property
     def _s3(self) -> Any:  # noqa: ANN401
@@ -233,7 +231,7 @@ exec {shlex.quote(str(binary))} "$@"
 
 @contextlib.contextmanager
 def world(lower: Sequence[str] = ("dev",)) -> Generator[World]:
-    """A world in a folder of its own, up, until the end of the `with`."""
+    """A world in a folder of its own, until the end of the `with`; none of its stacks is up."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ferry-bench-")))
         for name in ("store", "registry"):
