@@ -1,4 +1,4 @@
-"""Stands in for MLflow and for the served models: two calls of the one, one of the others."""
+"""Stands in for MLflow and for the served models: three calls of the one, one of the others."""
 
 import contextlib
 import json
@@ -22,6 +22,8 @@ class Answers:
         if path == "/api/2.0/mlflow/model-versions/get":
             found = self.versions.get(int(query["version"][0]))
             return None if found is None else {"model_version": found}
+        if path == "/api/2.0/mlflow/registered-models/get":  # before each alias that it moves
+            return {"registered_model": {"name": query["name"][0]}}
         stack, _, model = path.strip("/").partition("/v2/models/")
         version = self._served(stack, model) if model else None
         return None if version is None else {"name": model, "versions": [version]}
