@@ -194,15 +194,20 @@ def _keys(name: str, opts: pulumi.ResourceOptions) -> Keys:
 
 
 def _users(accounts: Mapping[str, Keys]) -> pulumi.Output[str]:
-    """The file in which VersityGW finds its accounts: none of them makes buckets or accounts."""
     pairs = [pulumi.Output.all(keys.access, keys.secret) for keys in accounts.values()]
-    return pulumi.Output.all(*pairs).apply(
-        lambda known: json.dumps(
-            {
-                "accessAccounts": {
-                    access: {"access": access, "secret": secret, "role": "user"}
-                    for access, secret in known
-                }
+    return pulumi.Output.all(*pairs).apply(lambda known: users(dict(known)))
+
+
+def users(known: Mapping[str, str]) -> str:
+    """The file in which VersityGW finds its accounts, from access keys and their secrets.
+
+    None of them makes buckets or accounts.
+    """
+    return json.dumps(
+        {
+            "accessAccounts": {
+                access: {"access": access, "secret": secret, "role": "user"}
+                for access, secret in known.items()
             }
-        )
+        }
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import logging
 import math
 import os
 import time
@@ -12,6 +13,7 @@ from typing import Annotated, Any, Self
 import typer
 
 from app import console, definition
+from app.serving import logs
 from app.watch import objects, process, response
 from app.watch.metrics import Metrics
 from app.watch.tick import Tick, Watch
@@ -109,7 +111,12 @@ def main(
         respond = response.by_jobs(bucket, found, settings.cooldown, settings.namespace)
         watch = Watch(bucket, found, settings.version, settings.window, respond)
         metrics = Metrics(found.name, settings.version)
+        logging.basicConfig(handlers=[logs.JsonHandler()], level=logging.WARNING)
         asyncio.run(process.serve(watch, metrics, settings.tick, settings.port))
+        logs.drain()
+        # A call of the bucket's may still run and would hold the interpreter; all that was answered
+        # is in the bucket.
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from obstore.store import ObjectStore
@@ -11,11 +12,12 @@ from obstore.store import ObjectStore
 from app.definition import Definition
 from app.reference import SCORE, Reference
 from app.serving import logs
-from app.watch import accuracy, drift, release
+from app.watch import accuracy, drift, objects, release
 from app.watch.accuracy import Measures
 from app.watch.answer import Answer
 from app.watch.drift import Drift
 from app.watch.memory import DAY, Memory
+from app.watch.objects import Documents
 from app.watch.release import Release
 from app.watch.windows import Columns, Windows
 
@@ -44,6 +46,27 @@ class Tick:
     """Objects set aside, by step."""
     failed: Sequence[str]
     """Steps that failed."""
+
+
+def report_key(model: str, version: int, ended: float, seconds: float) -> str:
+    """Where a window's report stands: by the hour of its start, or the minute of a short one."""
+    form = objects.HOURS if seconds % 3600 == 0 else f"{objects.HOURS}%M"
+    begun = datetime.fromtimestamp(ended - seconds, UTC).strftime(form)
+    return f"reports/drift/{model}/{version}/{begun}.json"
+
+
+def report(judged: Judged, seconds: float) -> dict[str, Any]:
+    """A window's figures as JSON-like data; times in Unix seconds."""
+    found = judged.drift
+    columns = {**found.features, **({SCORE: found.score} if found.score else {})}
+    return {
+        "begun": judged.ended - seconds,
+        "ended": judged.ended,
+        "rows": found.rows,
+        "verdict": found.verdict,
+        "drifted": list(found.drifted),
+        "columns": {name: asdict(shift) for name, shift in columns.items()},
+    }
 
 
 Respond = Callable[[Sequence[Judged], float], Answer]
@@ -98,12 +121,14 @@ class Watch:
         if windows is not None and "requests" not in self._failed:
             judged = self._step("drift", lambda: windows.judge(now, self._judge)) or []
             last = windows.past[-1] if windows.past else None
+            for each in self._new(judged):
+                self._step("report", lambda each=each: self._report(each))
             answer = self._step("retraining", lambda: self._respond(windows.past, now))
         return Tick(
             time=now,
             measures=measures or {},
             window=last,
-            judged=[each for each in judged if each.ended > self.begun],
+            judged=self._new(judged),
             answer=answer or Answer(),
             broken={step: number for step, number in broken.items() if number},
             failed=tuple(dict.fromkeys(self._failed)),
@@ -151,6 +176,14 @@ class Watch:
         assert self._reference is not None  # noqa: S101 - read before there is a window
         found = drift.measure(self._reference, {**columns, SCORE: scores})
         return Judged(ended=ended, drift=found)
+
+    def _new(self, judged: Sequence[Judged]) -> list[Judged]:
+        """Those that ended after the watch began: others were told of by the one before it."""
+        return [each for each in judged if each.ended > self.begun]
+
+    def _report(self, judged: Judged) -> None:
+        key = report_key(self.model.name, self.version, judged.ended, self._window_seconds)
+        Documents(self._bucket).put_json(key, report(judged, self._window_seconds))
 
     def _release(self, version: int) -> Release:
         if version not in self._releases:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -30,7 +29,9 @@ from app.watch.memory import DAY
 pytestmark = pytest.mark.slow
 
 START_SECONDS = 5.0
-END_SECONDS = 2.0
+"""Of a processor's time, until it answers: what a clock says depends on who else runs."""
+END_SECONDS = 5.0
+"""Of the clock; less than any call of a bucket that hangs."""
 
 
 @pytest.fixture
@@ -72,6 +73,12 @@ class Running:
     process: subprocess.Popen[bytes]
     url: str
 
+    def of_process(self, name: str) -> float:
+        """One of the library's metrics."""
+        text = httpx.get(f"{self.url}/metrics").text
+        values = [line.split()[1] for line in text.splitlines() if line.startswith(f"{name} ")]
+        return float(values[0])
+
     def sample(self, name: str, **labels: str) -> float | None:
         wanted = {"model": MODEL.name, "version": "7", **labels}
         text = httpx.get(f"{self.url}/metrics").text
@@ -102,7 +109,7 @@ def running(environment: dict[str, str]) -> Generator[Running]:
         process.wait(10)
 
 
-def until(true: Callable[[], object], seconds: float = 30) -> float:
+def until(true: Callable[[], object], seconds: float = 180) -> float:
     begun = time.monotonic()
     while True:
         try:
@@ -112,6 +119,16 @@ def until(true: Callable[[], object], seconds: float = 30) -> float:
             pass
         assert time.monotonic() - begun < seconds, "it never came to that"
         time.sleep(0.02)
+
+
+def terminated(watch: Running) -> float:
+    """How long it took to end after SIGTERM."""
+    begun = time.monotonic()
+    watch.process.send_signal(signal.SIGTERM)
+    assert watch.process.wait(60) == 0
+    ended = time.monotonic() - begun
+    assert ended < END_SECONDS
+    return ended
 
 
 def test_a_servers_log_and_posted_outcomes_become_figures(
@@ -162,28 +179,18 @@ def test_it_starts_and_ends_quickly_and_keeps_to_the_contract(
     environment: dict[str, str], released: None
 ) -> None:
     with running(environment) as watch:
-        begun = time.monotonic()
-        until(lambda: httpx.get(f"{watch.url}/healthz").status_code == 200)
-        started = time.monotonic() - begun
+        waited = until(lambda: httpx.get(f"{watch.url}/healthz").status_code == 200)
+        started = watch.of_process("process_cpu_seconds_total")
         until(lambda: watch.sample("watch_last_success_timestamp_seconds"))
+        memory = watch.of_process("process_resident_memory_bytes")
         text = httpx.get(f"{watch.url}/metrics").text
         known = contract.of("watch")
         families = {family.name for family in text_string_to_metric_families(text)}
         assert families <= known.keys()
         assert {name for name in known if name.startswith("watch_")} <= families
-        memory = next(
-            float(line.split()[1])
-            for line in text.splitlines()
-            if line.startswith("process_resident_memory_bytes")
-        )
-        begun = time.monotonic()
-        watch.process.send_signal(signal.SIGTERM)
-        assert watch.process.wait(10) == 0
-        ended = time.monotonic() - begun
-    print(f"alive after {started:.2f} s, {memory / 2**20:.0f} MiB, gone after {ended:.2f} s")
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert used.ru_utime > 0
-    assert ended < END_SECONDS
+        ended = terminated(watch)
+    print(f"alive after {waited:.2f} s, {started:.2f} s of CPU; gone after {ended:.2f} s")
+    print(f"{memory / 2**20:.0f} MiB")
     assert started < START_SECONDS
 
 
@@ -193,10 +200,20 @@ def test_a_bucket_that_is_away_keeps_it_alive_and_not_ready(environment: dict[st
         until(lambda: watch.sample("watch_errors_total", step="outcomes"))
         assert httpx.get(f"{watch.url}/healthz").status_code == 200
         assert httpx.get(f"{watch.url}/readyz").status_code == 503
-        begun = time.monotonic()
-        watch.process.send_signal(signal.SIGTERM)
-        assert watch.process.wait(10) == 0
-        assert time.monotonic() - begun < END_SECONDS
+        terminated(watch)
+
+
+def test_a_bucket_that_hangs_does_not_keep_it(environment: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hangs = {
+            **environment,
+            "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{silent.getsockname()[1]}",
+        }
+        with running(hangs) as watch:
+            silent.settimeout(180)
+            _asking = silent.accept()
+            until(lambda: httpx.get(f"{watch.url}/healthz").status_code == 200)
+            terminated(watch)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """A tick measures, judges and answers; what fails is counted, and stops nothing else."""
 
+import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from obstore.store import MemoryStore
 from watch_harness import DAY, NAME, NOW, evidence, label, line, log, put
 
 from app.reference import Reference
+from app.watch import tick
 from app.watch.answer import Answer
 from app.watch.damping import Rule
 from app.watch.metrics import Metrics
@@ -158,6 +161,25 @@ def test_a_version_that_no_longer_serves_is_still_measured(
     assert told("prediction_accuracy", basis="outcomes") is None
 
 
+def test_a_window_leaves_a_report(bucket: MemoryStore, loans: pd.DataFrame) -> None:
+    served(bucket, loans, START - 600, shift=5)
+    Told(made(bucket)).tick()
+    hour = datetime.fromtimestamp(START - SECONDS, UTC).strftime("%Y-%m-%dT%H")
+    content = Documents(bucket).get(f"reports/drift/{NAME}/7/{hour}.json")
+    assert content is not None
+    report = json.loads(content)
+    assert (report["begun"], report["ended"]) == (START - SECONDS, START)
+    assert (report["rows"], report["verdict"]) == (len(loans), "drifted")
+    assert report["drifted"] == ["int_rate"]
+    assert report["columns"].keys() == {*SCHEMA.names, "score"}
+    assert report["columns"]["int_rate"]["psi"] > report["columns"]["int_rate"]["threshold"]
+
+
+def test_reports_of_short_windows_do_not_replace_each_other() -> None:
+    keys = {tick.report_key(NAME, 7, START + 60 * minutes, 60) for minutes in range(60)}
+    assert len(keys) == 60
+
+
 def test_windows_before_the_start_are_remembered_and_not_counted(
     bucket: MemoryStore, loans: pd.DataFrame
 ) -> None:
@@ -192,6 +214,7 @@ def fails(*_: object, **__: object) -> Any:  # noqa: ANN401
         ("app.watch.memory.Memory.look_for_outcomes", "outcomes"),
         ("app.watch.accuracy.measure", "outcomes"),
         ("app.watch.drift.measure", "drift"),
+        ("app.watch.tick.report", "report"),
         ("test_watch_tick.respond", "retraining"),
     ],
 )
