@@ -9,7 +9,7 @@ from typing import Any
 
 from infra.outputs import Credentials, StackOutputs, credentials
 from infra.settings import Settings, parse
-from promotion import engines
+from promotion import engines, state
 from promotion.refusals import DependencyDown, NeverUp, UsageRefused
 
 SECONDS = 20
@@ -61,10 +61,11 @@ class Stack:
         return outputs
 
     def _pulumi(self, *arguments: str) -> str:
+        environment = engines.environment(self.name)
         try:
             done = subprocess.run(
                 ["pulumi", *arguments],
-                cwd=self.directory, env=engines.environment(self.name),
+                cwd=self.directory, env=environment,
                 capture_output=True, text=True, check=False,
             )  # fmt: skip
         except FileNotFoundError as error:
@@ -74,6 +75,7 @@ class Stack:
         if done.returncode:
             raise DependencyDown(
                 f"`pulumi {' '.join(arguments[:2])}` failed for {self.name}: {done.stderr.strip()}"
+                + state.remedy(done.stderr, self.name, self.directory, environment)
             )
         return done.stdout
 

@@ -1,4 +1,7 @@
-"""One model of a given version and delivery, on real parts: what a stack does, but for MLflow."""
+"""One model of a given version, manner and delivery, on real parts: a stack, but for MLflow.
+
+`analysis/` beside this file is the repository's; its judge may be the short one of these tests.
+"""
 
 import json
 import sys
@@ -14,6 +17,7 @@ from components.delivery import How  # noqa: E402
 from components.image import ImageRegistry, pushed  # noqa: E402
 from components.judging import Judge  # noqa: E402
 from components.model_service import ModelService, ModelServiceArgs  # noqa: E402
+from components.monitoring import Monitoring, MonitoringArgs  # noqa: E402
 from components.namespace import Namespace, NamespaceArgs  # noqa: E402
 from components.pull_secret import pull_secret  # noqa: E402
 from components.registry import Registry, RegistryArgs  # noqa: E402
@@ -51,17 +55,40 @@ judge = pushed(
     opts=pulumi.ResourceOptions(),
 )
 version = WANTED["version"]
-image = pushed(
-    "model",
-    tag=str(version),
-    build={
-        "context": "model",
-        "dockerfile": "model/Dockerfile",
-        "args": {"VERSION": str(version)},
-    },
-    registry=images,
-    opts=pulumi.ResourceOptions(retain_on_delete=True),
-)
+
+
+def built(name: str, tag: str, manner: str) -> pulumi.Output[str]:
+    """An image of the model's server; those of former versions stay in the registry."""
+    return pushed(
+        name,
+        tag=tag,
+        build={
+            "context": "model",
+            "dockerfile": "model/Dockerfile",
+            "args": {"VERSION": tag, "MANNER": manner},
+        },
+        registry=images,
+        opts=pulumi.ResourceOptions(retain_on_delete=True),
+    )
+
+
+# Built and pushed while the registry is there, and pulled by no node until it is wanted.
+spare = built("spare", "spare", "good")
+image = spare if WANTED["spare"] else built("model", str(version), WANTED["manner"])
+prometheus: pulumi.Input[str] = "http://prometheus.nowhere:9090"
+if WANTED["watched"]:
+    prometheus = Monitoring(
+        "prometheus",
+        MonitoringArgs(
+            namespace=roles["monitoring"],
+            models=roles["models"],
+            gateway=gateway,
+            callers=[roles["models"]],
+            retention="1d",
+            size=1,
+        ),
+        inside,
+    ).internal_url
 how = None
 if WANTED["delivery"] != "rolling":
     controller = RolloutsController(
@@ -75,9 +102,9 @@ if WANTED["delivery"] != "rolling":
         steps=WANTED["steps"] if WANTED["delivery"] == "canary" else (),
         judge=Judge(
             image=judge,
-            prometheus="http://prometheus-operated.moving-monitoring:9090",
-            minimum_requests=20,
-            deadline=120,
+            prometheus=prometheus,
+            minimum_requests=WANTED["minimum"],
+            deadline=WANTED["deadline"],
         ),
         controller=controller.ready,
     )
@@ -92,8 +119,9 @@ model = ModelService(
         weights="sha256:" + "0" * 64,
         signer="keyless",
         pull_secret=secret,
-        cpu="50m",
+        cpu=WANTED["cpu"],
         memory="64Mi",
+        minimum=WANTED["replicas"],
         delivery=how,
     ),
     inside,
