@@ -5,9 +5,9 @@ is rolled back there, and every tenth is bad and put back in dev. Each of these 
 once (SIGKILL), at a random moment: `ferry` alone, the engine alone, or the whole session, as when
 a machine runs out of memory. Half of the moments are just after a write, where two of them belong
 together. Then the same command is run once more, and file, ledger, its mirror, engine, served
-objects and aliases must all say the same, and of one in five the next preview is empty. Real: commands, engine with its file backend, S3 store,
-registry. Stood in for: pods (three objects in the bucket), MLflow's aliases and versions, the
-models' health.
+objects and aliases must all say the same; of one in five the next preview must be empty. Real:
+commands, engine with its file backend, S3 store, registry. Stood in for: pods (three objects in
+the bucket), MLflow's aliases and versions, the models' health.
 """
 
 import argparse
