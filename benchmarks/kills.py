@@ -5,9 +5,9 @@ is rolled back there, and every tenth is bad and put back in dev. Each of these 
 once (SIGKILL), at a random moment: `ferry` alone, the engine alone, or the whole session, as when
 a machine runs out of memory. Half of the moments are just after a write, where two of them belong
 together. Then the same command is run once more, and file, ledger, its mirror, engine, served
-objects and aliases must all say the same. Real: commands, engine with its file backend, S3 store,
-registry. Stood in for: pods (three objects in the bucket), MLflow's aliases and versions, the
-models' health.
+objects and aliases must all say the same; of one in five the next preview must be empty. Real:
+commands, engine with its file backend, S3 store, registry. Stood in for: pods (three objects in
+the bucket), MLflow's aliases and versions, the models' health.
 """
 
 import argparse
@@ -30,6 +30,7 @@ from infra.settings import Pin
 
 LOWER = "dev"
 CLOSE = 0.05  # seconds: how soon after a write a kill comes that waits for one
+PREVIEWED = 0.2  # share of the kills after which the engine is asked what it would change
 PATIENCE = 10  # seconds for what a killed command left running to end
 TARGETS: tuple[Target, ...] = ("ferry", "pulumi", "session")
 
@@ -115,7 +116,8 @@ class Trial:
 
     def _wrong(self, step: Step, code: int, before: int, session: int) -> list[str]:
         found = [] if code in step.codes else [f"exit code {code}"]
-        found += whole.complaints(self.world, step.stack, step.wanted, before)
+        preview = self.random.random() < PREVIEWED
+        found += whole.complaints(self.world, step.stack, step.wanted, before, preview=preview)
         until = time.monotonic() + PATIENCE
         while left := list(killing.living(session)):
             if time.monotonic() > until:

@@ -13,7 +13,7 @@ from benchmarks.stacks import whole
 from benchmarks.stacks.world import Command, World
 
 Target = Literal["ferry", "pulumi", "session"]
-_PAUSE = 0.001  # seconds, between two looks
+_PAUSE = 0.002  # seconds, between two looks
 
 
 @dataclass(frozen=True, kw_only=True)

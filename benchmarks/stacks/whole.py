@@ -26,8 +26,13 @@ class Wanted:
     records: Sequence[Told]
 
 
-def complaints(world: World, stack: str, wanted: Wanted, before: int) -> Iterator[str]:
-    """Everything that is not as wanted; `before` is how many records there were."""
+def complaints(
+    world: World, stack: str, wanted: Wanted, before: int, *, preview: bool
+) -> Iterator[str]:
+    """Everything that is not as wanted; `before` is how many records there were.
+
+    Without `preview`, which takes longer than all the rest, the state is only read.
+    """
     try:
         records = world.ledger(stack).verify()
     except Refusal as broken:
@@ -51,6 +56,8 @@ def complaints(world: World, stack: str, wanted: Wanted, before: int) -> Iterato
         yield f"operations are pending: {[each['type'] for each in pending]}"
     if wanted.served is not None:
         yield from _served(world, stack, wanted.served, records)
+        if preview and not world.unchanged(stack):
+            yield "the next preview is not empty"
 
 
 def _served(world: World, stack: str, wanted: Pin, records: Sequence[Record]) -> Iterator[str]:
@@ -58,11 +65,11 @@ def _served(world: World, stack: str, wanted: Pin, records: Sequence[Record]) ->
         yield f"the ledger says that {moves.live(records, MODEL)} is live"
     if set(world.served(stack)) != {wanted.version}:
         yield f"the objects say {world.served(stack)}, not {wanted.version}"
+    if set(_known(world, stack)) != {wanted.version}:
+        yield f"the engine's state says {_known(world, stack)}, not {wanted.version}"
     for alias in (stack, *(["champion"] if stack == UPPER else [])):
         if world.answers.aliases.get(alias) != wanted.version:
             yield f"alias {alias} names {world.answers.aliases.get(alias)}, not {wanted.version}"
-    if not world.unchanged(stack):
-        yield "the next preview is not empty"
 
 
 def _recorded(new: Sequence[Record], wanted: Sequence[Told]) -> Iterator[str]:
@@ -110,6 +117,13 @@ def _deployment(world: World, stack: str) -> dict:
         return json.loads(_state(world, stack).read_text())["checkpoint"]["latest"]
     except (OSError, ValueError, KeyError) as error:
         return {"pending_operations": [{"type": f"the state can't be read: {error}"}]}
+
+
+def _known(world: World, stack: str) -> list[int]:
+    """The version in each of the model's objects, as the engine's state has them."""
+    resources = _deployment(world, stack).get("resources") or ()
+    contents = (each.get("outputs", {}).get("content") for each in resources)
+    return [json.loads(content)["version"] for content in contents if content]
 
 
 def _stamp(path: Path) -> tuple[int, int]:

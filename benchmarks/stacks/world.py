@@ -28,7 +28,7 @@ from promotion.stack import Stack
 from tests.lab.stores import Service, image_registry, s3_store
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 300  # seconds for one command
+PATIENCE = 900  # seconds for one command
 UPPER = "prod"
 GATE = "BENCH_GATE"
 """Names a folder in which the engine waits for the file `open`, having left one of its own."""
