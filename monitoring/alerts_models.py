@@ -64,13 +64,14 @@ def _rows() -> tuple[Alert, ...]:
         ),
         Alert(
             name="SchemaErrors",
-            expression=f"{_REFUSED} / ({_REFUSED} + {_ANSWERED}) > 0.05"
-            f" and sum by (model) (increase({_ROWS}[15m])) > 10",
+            # The second: not of a few requests.
+            expression=f"{_REFUSED} / {_ANSWERED} > 0.05 and {_REFUSED} > 0.01",
             hold="10m",
             severity="warning",
             team="models",
             summary="{{ $labels.model }} refuses rows: they are not as its schema has them.",
-            description="{{ $value | humanizePercentage }} of the requests of 15 minutes.",
+            description="{{ $value | humanizePercentage }} as many requests as it answers, within"
+            " 15 minutes.",
         ),
         Alert(
             name="RequestLogDropped",
