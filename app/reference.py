@@ -27,6 +27,7 @@ _SHARES = np.arange(1, _MOST_BINS) / _MOST_BINS
 _LEAST_SHARE = 1 / 20
 """Of the rows in a bin; rarer ones are merged, for a chi-square is no law of small numbers."""
 
+Bins = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
 
@@ -47,12 +48,11 @@ class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="numb
     def ordered(self) -> bool:
         return True
 
-    def tally(self, values: object) -> Counts:
-        """Rows of `values` in each bin, those that are missing or no number last."""
+    def bins(self, values: object) -> Bins:
+        """The bin of each value; that behind the last is of what is missing or no number."""
         numbers = _numbers(values)
-        known = numbers[np.isfinite(numbers)]
-        found = np.bincount(np.searchsorted(self.edges, known), minlength=len(self.counts))
-        return np.append(found, len(numbers) - len(known))
+        found = np.searchsorted(self.edges, numbers)
+        return np.where(np.isfinite(numbers), found, len(self.counts))
 
 
 class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="words"):
@@ -69,12 +69,16 @@ class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="words"
             raise ValueError("each word must be in one group, and each group have one count")
         _check_counts((*self.counts, self.missing))
 
-    def tally(self, values: object) -> Counts:
-        """Rows of `values` in each group, those that are missing or another word last."""
+    def bins(self, values: object) -> Bins:
+        """The group of each value; that behind the last is of what is missing or another word."""
         words = [word for group in self.groups for word in group]
         places = [place for place, group in enumerate(self.groups) for _ in group]
-        group_of = np.array([*places, len(self.groups)])  # code -1, another word, is the last
-        return np.bincount(group_of[_codes(values, words)], minlength=len(self.groups) + 1)
+        return np.array([*places, len(self.groups)])[_codes(values, words)]  # code -1 is the last
+
+
+def tally(spread: Numbers | Words, bins: Bins) -> Counts:
+    """Rows in each of the bins, the missing last."""
+    return np.bincount(bins, minlength=len(spread.counts) + 1)
 
 
 class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import chdtri
 
-from app.reference import SCORE, Counts, Reference
+from app.reference import SCORE, Counts, Reference, tally
 
 FALSE_ALARMS = 1 / 2000
 """Windows that may be called drifted although nothing has, all features together. Promised is one
@@ -88,7 +88,7 @@ def measure(reference: Reference, table: Mapping[str, Any] | pd.DataFrame) -> Dr
         return Drift(rows=rows, features={}, score=None)
     shifts = compare(
         [np.array((*spread.counts, spread.missing)) for spread in spreads.values()],
-        [spread.tally(columns[name]) for name, spread in spreads.items()],
+        [tally(spread, spread.bins(columns[name])) for name, spread in spreads.items()],
         [spread.ordered for spread in spreads.values()],
     )
     by_name = dict(zip(spreads, shifts, strict=True))

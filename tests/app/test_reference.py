@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.console import Refused
-from app.reference import Numbers, Reference, Words
+from app.reference import Numbers, Reference, Words, tally
 from app.schema import Category, Number, Schema
 
 TARGET = {"target": "y", "positive": "yes", "negative": "no"}
@@ -129,7 +129,7 @@ def test_numbers_are_counted_and_no_row_is_lost(values: list[float | None]) -> N
     bounds = [-np.inf, *found.edges, np.inf]
     by_hand = [int(((known > low) & (known <= high)).sum()) for low, high in pairwise(bounds)]
     assert list(found.counts) == by_hand
-    assert found.tally(values).tolist() == [*found.counts, found.missing]
+    assert tally(found, found.bins(values)).tolist() == [*found.counts, found.missing]
     assert len(found.counts) <= 12
     # All but rare tails hold a twentieth, unless there is one value only.
     assert len(set(known)) == 1 or all(count >= len(known) / 20 for count in found.counts[1:-1])
@@ -163,7 +163,7 @@ def test_ties_share_a_bin_and_rare_tails_stand_alone(
 def test_beside_a_constant_there_is_room_on_both_sides() -> None:
     found = of_numbers([3] * 50)
     assert found.counts == (0, 50, 0)
-    assert found.tally([2.999, 3, 3, 3.001, None, "x"]).tolist() == [1, 2, 1, 2]
+    assert tally(found, found.bins([2.999, 3, 3, 3.001, None, "x"])).tolist() == [1, 2, 1, 2]
 
 
 def test_words_with_an_order_are_joined_with_their_neighbours() -> None:
@@ -198,7 +198,7 @@ def test_words_are_counted_and_no_row_is_lost(values: list[object], ordered: boo
     assert sorted(word for group in found.groups for word in group) == sorted(TOWNS.values)
     assert list(found.counts) == [sum(v in group for v in known) for group in found.groups]
     assert found.missing == len(values) - len(known)
-    assert found.tally(values).tolist() == [*found.counts, found.missing]
+    assert tally(found, found.bins(values)).tolist() == [*found.counts, found.missing]
     assert len(found.counts) <= 10
     if ordered:
         assert [word for group in found.groups for word in group] == list(TOWNS.values)
