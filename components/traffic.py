@@ -229,6 +229,27 @@ def admit(
     )
 
 
+def tell(
+    name: str,
+    *,
+    namespace: pulumi.Input[str],
+    to: pulumi.Input[str],
+    port: str,
+    opts: pulumi.ResourceOptions,
+) -> None:
+    """Let the pods of the namespace `to` reach one port more of `name`: where its metrics are."""
+    k8s.networking.v1.NetworkPolicy(
+        f"{name}-{port}",
+        metadata={"namespace": namespace, "labels": labels(name)},
+        spec={
+            "pod_selector": {"match_labels": selector(name)},
+            "policy_types": ["Ingress"],
+            "ingress": [{"from_": [pods_of(to)], "ports": [{"port": port}]}],
+        },
+        opts=opts,
+    )
+
+
 def once(value: str, *resources: pulumi.CustomResource) -> pulumi.Output[str]:
     """`value`, known when all `resources` are there: an address is of no use before."""
     return pulumi.Output.all(*(each.id for each in resources)).apply(lambda _: value)

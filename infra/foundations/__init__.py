@@ -41,3 +41,7 @@ class Foundation:
     """By role: platform, monitoring, models, jobs."""
     store: Store
     images: Images
+    answering: Mapping[str, pulumi.Output[str]]
+    """By name, addresses inside the cluster that answer 200 while the foundation's parts do."""
+    metrics: Mapping[str, str]
+    """By workload in the platform's namespace, the name of the port that tells its metrics."""

@@ -28,8 +28,18 @@ COMPONENTS = Counter(
         "ferry:tracking:MlflowServer": 1,
         "ferry:features:OnlineStore": 1,
         "ferry:jobs:ModelJobs": 1,
-        "ferry:monitoring:Monitoring": 1,
-        "ferry:monitoring:PrometheusOperator": 1,
+        **dict.fromkeys(
+            (
+                "ferry:monitoring:Monitoring",
+                "ferry:monitoring:PrometheusOperator",
+                "ferry:monitoring:Prometheus",
+                "ferry:monitoring:Alertmanager",
+                "ferry:monitoring:NodeExporter",
+                "ferry:monitoring:BlackboxExporter",
+                "ferry:monitoring:KubeStateMetrics",
+            ),
+            1,
+        ),
     }
 )
 
@@ -111,6 +121,7 @@ def test_the_outputs_are_the_contract(platform: Platform) -> None:
             "internalUrl": "http://mlflow.dev-platform.svc",
         },
         "prometheus": {"url": "http://prometheus.dev.ferry.test"},
+        "alertmanager": {"url": "http://alertmanager.dev.ferry.test"},
         "models": {
             "credit-default": {
                 "url": "http://credit-default.dev.ferry.test",
@@ -166,7 +177,9 @@ def test_secrets_are_marked_as_such_on_the_way_to_a_login(build: Build) -> None:
         from components.traffic import Gateway
 
         gateway = Gateway(class_name="traefik", domain="dev.ferry.test", namespace="traefik")
-        args = RegistryArgs(namespace="n", gateway=gateway, size="1Gi", keep=False)
+        args = RegistryArgs(
+            namespace="n", gateway=gateway, monitoring="m", size="1Gi", keep=False
+        )
         registry = Registry("registry", args)
         pulumi.export("password", registry.password)
         pulumi.export("docker config", registry.docker_config_json)
