@@ -19,7 +19,7 @@ def monitoring(
 ) -> Monitoring:
     """One Prometheus; those that judge a release ask it from the models' namespace."""
     settings = wanted.platform.monitoring
-    receivers = _receivers(settings.receivers)
+    named = receivers(settings.receivers)
     return Monitoring(
         "monitoring",
         MonitoringArgs(
@@ -29,9 +29,9 @@ def monitoring(
             callers=[foundation.namespaces["models"]],
             retention=settings.retention,
             size=_GIB,
-            routes=routes.configuration(receivers),
-            secrets=receivers.secrets,
-            outside=receivers.ports,
+            routes=routes.configuration(named),
+            secrets=named.secrets,
+            outside=named.ports,
             ports={**foundation.metrics, **_PORTS},
             addresses={
                 **foundation.answering,
@@ -44,7 +44,8 @@ def monitoring(
     )
 
 
-def _receivers(named: Receivers) -> routes.Receivers:
+def receivers(named: Receivers) -> routes.Receivers:
+    """What a stack file names, as routes take it."""
     email = named.email
     return routes.Receivers(
         slack=named.slack,

@@ -177,9 +177,7 @@ def test_secrets_are_marked_as_such_on_the_way_to_a_login(build: Build) -> None:
         from components.traffic import Gateway
 
         gateway = Gateway(class_name="traefik", domain="dev.ferry.test", namespace="traefik")
-        args = RegistryArgs(
-            namespace="n", gateway=gateway, monitoring="m", size="1Gi", keep=False
-        )
+        args = RegistryArgs(namespace="n", gateway=gateway, monitoring="m", size="1Gi", keep=False)
         registry = Registry("registry", args)
         pulumi.export("password", registry.password)
         pulumi.export("docker config", registry.docker_config_json)
