@@ -1,6 +1,6 @@
 """Asks, as a client would, whether an address answers: for what tells no metrics of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,8 +39,8 @@ _MODULES = {
 @dataclass(frozen=True, kw_only=True)
 class BlackboxExporterArgs:
     namespace: pulumi.Input[str]
-    addresses: Mapping[str, pulumi.Input[str]]
-    """By name, what has to answer 200."""
+    addresses: Mapping[str, Sequence[pulumi.Input[str]]]
+    """By job, what has to answer 200."""
 
 
 class BlackboxExporter(pulumi.ComponentResource):
@@ -64,7 +64,7 @@ class BlackboxExporter(pulumi.ComponentResource):
         exporter.closed(NAME, args.namespace, child, egress=ways)
         self._deployment(args)
         probes = {**dict.fromkeys(args.addresses, "http"), "api-server": "cluster"}
-        addresses = {**args.addresses, "api-server": _API_SERVER}
+        addresses = {**args.addresses, "api-server": [_API_SERVER]}
         for name, module in probes.items():
             probe(
                 name,

@@ -47,8 +47,8 @@ class MonitoringArgs:
     """Ports beyond the stack where its receivers are."""
     ports: Mapping[str, str] = field(default_factory=dict)
     """By workload of the platform's namespace, the name of the port of its metrics."""
-    addresses: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    """By name, what has to answer 200."""
+    addresses: Mapping[str, Sequence[pulumi.Input[str]]] = field(default_factory=dict)
+    """By job, what has to answer 200."""
     rules: Sequence[Mapping[str, Any]] = ()
     """Groups of rules, as Prometheus documents them."""
 
@@ -156,7 +156,9 @@ def _scraped(args: MonitoringArgs) -> dict[str, Scraped]:
             namespace=here, chosen=called(kube_state_metrics.NAME), speaks_for_others=True
         ),
         **{
-            name: Scraped(namespace=platform, chosen=called(name), port=port)
+            name: Scraped(
+                namespace=platform, chosen=called(name), port=port, speaks_for_others=True
+            )
             for name, port in args.ports.items()
         },
     }

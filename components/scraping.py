@@ -86,16 +86,16 @@ def way(scraped: Scraped) -> k8s.networking.v1.NetworkPolicyEgressRuleArgsDict:
 
 def probe(
     name: str,
-    url: pulumi.Input[str],
+    urls: Sequence[pulumi.Input[str]],
     *,
     namespace: pulumi.Input[str],
     prober: str,
     module: str,
     opts: pulumi.ResourceOptions,
 ) -> pulumi.Resource:
-    """Has `prober`, a Service, ask for `url` as `module` says.
+    """Has `prober`, a Service, ask for each of `urls` as `module` says.
 
-    Samples have the labels `job="probe"` and `service`, the name.
+    Samples have the labels `job`, the name, and `instance`, the address.
     """
     return k8s.apiextensions.CustomResource(
         f"probe-{name}",
@@ -103,11 +103,11 @@ def probe(
         kind="Probe",
         metadata={"name": name, "namespace": namespace, "labels": labels(f"probe-{name}")},
         spec={
-            "jobName": "probe",
+            "jobName": name,
             "prober": {"url": pulumi.Output.format("{0}.{1}.svc:80", prober, namespace)},
             "module": module,
             "interval": "15s",
-            "targets": {"staticConfig": {"static": [url], "labels": {"service": name}}},
+            "targets": {"staticConfig": {"static": list(urls)}},
         },
         opts=opts,
     )

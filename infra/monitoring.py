@@ -33,15 +33,23 @@ def monitoring(
             secrets=named.secrets,
             outside=named.ports,
             ports={**foundation.metrics, **_PORTS},
-            addresses={
-                **foundation.answering,
-                "mlflow": pulumi.Output.format("{0}/health", mlflow.internal_url),
-                # As a person reaches it: by name, through the Ingress controller.
-                "gateway": f"http://{gateway.host('mlflow')}/health",
-            },
+            addresses=_addresses(wanted, foundation, gateway, mlflow),
         ),
         pulumi.ResourceOptions(provider=foundation.cluster),
     )
+
+
+def _addresses(
+    wanted: Settings, foundation: Foundation, gateway: Gateway, mlflow: MlflowServer
+) -> dict[str, list[pulumi.Input[str]]]:
+    parts = {
+        **foundation.answering,
+        "mlflow": pulumi.Output.format("{0}/health", mlflow.internal_url),
+    }
+    asked: dict[str, list[pulumi.Input[str]]] = {name: [url] for name, url in parts.items()}
+    # As its clients reach it: by name, through the Ingress controller.
+    models = [f"http://{gateway.host(name)}/v2/health/ready" for name in sorted(wanted.pins)]
+    return {**asked, "models": [*models]} if models else asked
 
 
 def receivers(named: Receivers) -> routes.Receivers:

@@ -42,6 +42,6 @@ class Foundation:
     store: Store
     images: Images
     answering: Mapping[str, pulumi.Output[str]]
-    """By name, addresses inside the cluster that answer 200 while the foundation's parts do."""
+    """By part, the address inside the cluster that answers 200 while the part does."""
     metrics: Mapping[str, str]
     """By workload in the platform's namespace, the name of the port that tells its metrics."""

@@ -35,7 +35,7 @@ def program(**changed: Any) -> Callable[[], Monitoring]:  # noqa: ANN401 - argum
         "secrets": ["slack-hook"],
         "outside": [443],
         "ports": {"registry": "debug", "argo-rollouts": "metrics"},
-        "addresses": {"mlflow": "http://mlflow.dev-platform.svc/health"},
+        "addresses": {"mlflow": ["http://mlflow.dev-platform.svc/health"]},
         "rules": RULES,
         **changed,
     }

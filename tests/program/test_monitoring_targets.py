@@ -94,7 +94,7 @@ def test_all_that_watches_is_watched_itself(seen: Recorder) -> None:
 
 def test_what_speaks_for_other_pods_keeps_their_names(seen: Recorder) -> None:
     speaks = {name for name in named(seen, "PodMonitor") if "honorLabels" in endpoint(seen, name)}
-    assert speaks == {"kube-state-metrics"}
+    assert speaks == {"kube-state-metrics", "registry", "argo-rollouts"}
 
 
 @pytest.mark.parametrize("name", EXPORTERS)
@@ -144,16 +144,14 @@ def test_kube_state_metrics_lists_what_alerts_need_in_the_stacks_namespaces_alon
         assert rights(rules) == {(kind, verb) for kind in kinds for verb in ("list", "watch")}
 
 
-def test_an_address_is_asked_for_through_the_prober_and_named_by_its_service(
+def test_an_address_is_asked_for_through_the_prober_under_its_jobs_name(
     seen: Recorder,
 ) -> None:
     probe = seen.one("Probe", "probe-mlflow")["spec"]
     assert probe["prober"] == {"url": f"blackbox-exporter.{HERE}.svc:80"}
-    assert (probe["jobName"], probe["module"]) == ("probe", "http")
-    assert probe["targets"]["staticConfig"] == {
-        "static": ["http://mlflow.dev-platform.svc/health"],
-        "labels": {"service": "mlflow"},
-    }
+    assert (probe["jobName"], probe["module"]) == ("mlflow", "http")
+    asked = ["http://mlflow.dev-platform.svc/health"]
+    assert probe["targets"]["staticConfig"] == {"static": asked}
 
 
 def test_the_clusters_own_certificate_is_verified_and_its_end_known(seen: Recorder) -> None:

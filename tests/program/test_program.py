@@ -281,3 +281,19 @@ def test_what_is_not_built_yet_is_refused_by_name(build: Build, record: Recorder
     for key in ("foundation.kind", "monitoring", "models.credit-default.delivery.kind"):
         assert f"Pulumi.dev.yaml: ferry:platform.{key}: " in str(refused.value)
     assert record.resources == []
+
+
+def test_the_platforms_parts_and_every_model_are_asked_whether_they_answer(
+    platform: Platform,
+) -> None:
+    asked = {
+        each["metadata"]["name"]: each["spec"]["targets"]["staticConfig"]["static"]
+        for each in platform("dev", PINNED).of("Probe")
+    }
+    assert asked == {
+        "mlflow": ["http://mlflow.dev-platform.svc/health"],
+        "object-store": ["http://object-store.dev-platform.svc/health"],
+        "registry": ["http://registry.dev-platform.svc/"],
+        "models": ["http://credit-default.dev.ferry.test/v2/health/ready"],
+        "api-server": ["https://kubernetes.default.svc/livez"],
+    }
