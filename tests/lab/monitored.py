@@ -1,6 +1,7 @@
 """A stack that is watched, on a lab of its own: its program, its receivers, and how to ask it."""
 
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -27,9 +28,8 @@ class Stack:
 
     def __init__(self, folder: Path) -> None:
         self._kubeconfig = str(paths.state(LAB) / "kubeconfig")
-        self.project = Project(folder, {"KUBECONFIG": self._kubeconfig}).program(
-            PROGRAM.read_text()
-        )
+        self.project = Project(folder, {"KUBECONFIG": self._kubeconfig})
+        shutil.copytree(WATCHED, self.project.folder, dirs_exist_ok=True)
         _certificate(self.project.folder)
         source = Path(__file__).with_name("receivers.py").read_text()
         (self.project.folder / "receivers.py").write_text(source)
