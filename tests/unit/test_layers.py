@@ -22,7 +22,7 @@ ALLOWED = {
     "promotion": {"promotion", "infra.outputs", "infra.settings"},
     "components": {"components"},
     "policy": {"policy"},
-    "preview": {"preview", "policy", "infra.program"},
+    "preview": {"preview", "policy", "infra.program", "infra.settings", "monitoring.prices"},
     "app": {"app"},
     "lab": {"lab"},
     "analysis": {"analysis"},
