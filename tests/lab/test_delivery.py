@@ -129,3 +129,12 @@ def test_all_traffic_at_once_after_the_verdict(canary: Moving) -> None:
     assert code != 0
     assert f"version {BAD} is no good" in text
     assert set(answers) == {"3"}
+
+
+def test_a_refused_release_that_is_offered_again_at_once_is_judged_again(canary: Moving) -> None:
+    code, text, answers = canary.up(3, "blueGreen")
+    assert code == 0, text
+    code, text, more = canary.up(BAD, "blueGreen")
+    assert code != 0
+    assert f"version {BAD} is no good" in text
+    assert set(answers + more) == {"3"}
