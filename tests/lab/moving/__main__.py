@@ -17,14 +17,17 @@ from components.delivery import How  # noqa: E402
 from components.image import ImageRegistry, pushed  # noqa: E402
 from components.judging import Judge  # noqa: E402
 from components.model_service import ModelService, ModelServiceArgs  # noqa: E402
-from components.monitoring import Monitoring, MonitoringArgs  # noqa: E402
+from components.monitoring import of_models  # noqa: E402
 from components.namespace import Namespace, NamespaceArgs  # noqa: E402
+from components.prometheus import Prometheus, PrometheusArgs  # noqa: E402
+from components.prometheus_operator import PrometheusOperator  # noqa: E402
 from components.pull_secret import pull_secret  # noqa: E402
 from components.registry import Registry, RegistryArgs  # noqa: E402
 from components.rollouts_controller import (  # noqa: E402
     RolloutsController,
     RolloutsControllerArgs,
 )
+from components.scraping import pod_monitor  # noqa: E402
 from components.traffic import Gateway  # noqa: E402
 
 gateway = Gateway(class_name="traefik", domain=WANTED["domain"], namespace="traefik")
@@ -83,17 +86,29 @@ spare = built("spare", "spare", "good")
 image = spare if WANTED["spare"] else built("model", str(version), WANTED["manner"])
 prometheus: pulumi.Input[str] = "http://prometheus.nowhere:9090"
 if WANTED["watched"]:
-    prometheus = Monitoring(
-        "prometheus",
-        MonitoringArgs(
-            namespace=roles["monitoring"],
-            models=roles["models"],
+    # The one part of the monitoring that a verdict needs.
+    operator = PrometheusOperator(roles["monitoring"], inside)
+    models = of_models(roles["models"])
+    monitor = pod_monitor(
+        "models",
+        models,
+        namespace=roles["monitoring"],
+        opts=pulumi.ResourceOptions.merge(
+            inside, pulumi.ResourceOptions(depends_on=operator.ready)
+        ),
+    )
+    prometheus = Prometheus(
+        PrometheusArgs(
+            namespaces=roles,
+            environment="moving",
             gateway=gateway,
             callers=[roles["models"]],
             retention="1d",
             size=1,
+            scraped=[models],
         ),
         inside,
+        ready=[*operator.ready, monitor],
     ).internal_url
 how = None
 if WANTED["delivery"] != "rolling":
