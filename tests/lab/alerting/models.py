@@ -97,13 +97,14 @@ _DRIFT = (
 def _promise(
     says: str, now: str, upper: str, *fires: dict[str, str], more: Mapping[str, str] | None = None
 ) -> Case:
-    """Held-out rows said 0.82; told by two pods, of which one still loads."""
+    """Held-out rows said 0.82; told by three pods, of which one still loads."""
     return Case(
         rule="AccuracyBelowHeldOut",
         says=says,
         series={
             f'prediction_accuracy{{basis="held_out",pod="a",{V1}}}': "0.82x200",
-            f'prediction_accuracy{{basis="held_out",pod="b",{V1}}}': "0x200",
+            f'prediction_accuracy{{basis="held_out",pod="b",{V1}}}': "0x9",
+            f'prediction_accuracy{{basis="held_out",pod="c",{V1}}}': "0.82x9",
             f'prediction_accuracy{{basis="outcomes",pod="w",{V1}}}': f"{now}x4 0.82x9",
             f'prediction_accuracy_bound{{bound="upper",pod="w",{V1}}}': f"{upper}x200",
             f'prediction_accuracy_bound{{bound="lower",pod="w",{V1}}}': "0.7x200",
@@ -115,7 +116,16 @@ def _promise(
 
 
 _PROMISED = (
-    _promise("2.1 points below", "0.799", "0.81", FIRST),
+    _promise(
+        "2.1 points below, as two watches know, of which one knows less",
+        "0.799",
+        "0.81",
+        FIRST,
+        more={
+            f'prediction_accuracy{{basis="outcomes",pod="x",{V1}}}': "0.7x4 0.82x9",
+            f'prediction_accuracy_bound{{bound="upper",pod="x",{V1}}}': "0.78x9",
+        },
+    ),
     _promise("1.9 points below", "0.801", "0.81"),
     _promise("more", "0.9", "0.95"),
     _promise("the interval reaches it", "0.799", "0.82"),
@@ -203,6 +213,21 @@ _FEATURES = (
     _windows(
         "steady ones long ago", "0x16 0 0 1 1 2 2 3x40", "0+1x8 8x40", "1x80", {"12h": [LOANS]}
     ),
+    _windows("three in more than 6 hours", "0 0 1 1 2x12 3x40", "0x40", "1x40", {"9h30m": []}),
+    Case(
+        rule="FeatureDriftDetected",
+        says="windows of two versions count together: three of five",
+        series={
+            f'drift_windows_total{{verdict="drifted",pod="a",{V1}}}': "0 0 1 1 2x40",
+            f'drift_windows_total{{verdict="drifted",pod="b",{V2}}}': "0 0 1x40",
+            f'drift_windows_total{{verdict="steady",pod="a",{V1}}}': "0 0 0 1 2x40",
+            f'drift_windows_total{{verdict="steady",pod="b",{V2}}}': "0x40",
+            f'drift_detected{{pod="a",{V1}}}': "1x40",
+            f'drift_detected{{pod="b",{V2}}}': "1x40",
+        },
+        looks={"4h30m": [LOANS]},
+        every="30m",
+    ),
     Case(
         rule="FeatureDriftDetected",
         says="it happens at the minute",
@@ -263,6 +288,16 @@ _SCHEMA = (
     ),
     Case(
         rule="SchemaErrors",
+        says="a few of a few, over pods",
+        series={
+            f'inference_error_total{{reason="missing",pod="a",{V1}}}': "0+0.4x60",
+            f'inference_error_total{{reason="missing",pod="b",{V1}}}': "0+0.4x60",
+            f'prediction_latency_seconds_count{{pod="a",{V1}}}': "0+1x60",
+        },
+        looks={"45m": [LOANS]},
+    ),
+    Case(
+        rule="SchemaErrors",
         says="answers over pods count",
         series={
             f'inference_error_total{{reason="range",pod="a",{V1}}}': "0+6x60",
@@ -315,6 +350,7 @@ _STALLED = (
         says="a tick a minute ends well, until the tenth minute, and again from the fortieth",
         series={
             f'{_SUCCESS}{{pod="a",{V1}}}': "0+60x10 600x29 2400+60x60",
+            f'{_SUCCESS}{{pod="old",{V1}}}': "300x100",
             f"{_ERRORS}{V1}}}": "0x100",
         },
         looks={"20m": [], "30m": [], "31m": [LOANS], "39m": [LOANS], "41m": []},
@@ -353,9 +389,9 @@ _RETRAINING = (
         series={
             f'kube_job_failed{{condition="true",{_JOB}}}': "0x10 1x400",
             f'kube_job_failed{{condition="false",{_JOB}}}': "0x400",
-            f"kube_job_status_start_time{{{_JOB}}}": "0x400",
+            f"kube_job_status_start_time{{{_JOB}}}": "600x400",
         },
-        looks={"50m": [], "55m": [], "60m": [_FAILED_JOB], "23h50m": [_FAILED_JOB], "24h5m": []},
+        looks={"55m": [], "60m": [_FAILED_JOB], "24h5m": [_FAILED_JOB], "24h10m": []},
         every="5m",
     ),
     Case(
@@ -364,6 +400,7 @@ _RETRAINING = (
         series={
             f'kube_job_failed{{condition="true",pod="a",{_JOB}}}': "0x9 1x20",
             f'kube_job_failed{{condition="true",pod="b",{_JOB}}}': "0x30",
+            f'kube_job_failed{{condition="true",pod="c",{_JOB}}}': "0x9 1x20",
             f'kube_job_status_start_time{{pod="a",{_JOB}}}': "0x30",
             f'kube_job_status_start_time{{pod="b",{_JOB}}}': "-90000x30",
         },

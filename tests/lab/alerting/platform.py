@@ -138,9 +138,10 @@ _DISKS = (
     *_disk("39 % in 25 hours", "48.5-0.1317x200", {"6h5m": []}),
     *_disk("60 % in a day", "75-0.25x200", {"6h": []}),
     *_disk("40 % by growing", "20+0.1x200", {"6h": []}),
-    # 2 an hour, since 3 hours: over 6 hours that is no trend of a day.
-    *_disk("39 % that began to shrink lately", "41x60 41-0.17x100", {"6h": []}),
-    *_disk("it stopped shrinking long ago", "90-1x50 39-0.17x80", {"10h30m": [{}]}),
+    # A trend of the last hour is none of 6, and one of 6 is one.
+    *_disk("34 % by shrinking for an hour", "41x60 41-0.55x40", {"6h": []}),
+    *_disk("29 % by shrinking for 4 hours", "39.9x50 39.9-0.2x80", {"8h25m": [{}]}),
+    *_disk("40 % exactly, after shrinking", "76-0.5x72 40x3", {"6h5m": []}),
 )
 
 _LOOPING = {"namespace": "dev-models", "pod": "loans-1", "container": "model"}
