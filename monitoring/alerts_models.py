@@ -98,14 +98,17 @@ def _rows() -> tuple[Alert, ...]:
 
 def _watch() -> tuple[Alert, ...]:
     succeeded = "max by (model) (watch_last_success_timestamp_seconds)"
-    runs = "group by (model) (watch_errors_total)"
+    never = (
+        "group by (model) (watch_errors_total)"
+        " unless group by (model) (watch_last_success_timestamp_seconds)"
+    )
     by = "by (namespace, job_name)"
     failed = f'max {by} (kube_job_failed{{condition="true",namespace=~".+-jobs"}}) == 1'
     recently = f"time() - max {by} (kube_job_status_start_time) < 86400"
     return (
         Alert(
             name="WatchStalled",
-            expression=f"time() - {succeeded} > 900 or ({runs} unless {succeeded})",
+            expression=f"time() - {succeeded} > 900 or ({never})",
             hold="5m",
             severity="warning",
             team="platform",

@@ -78,12 +78,10 @@ def alerts() -> tuple[Alert, ...]:
 
 def _alert(objective: Objective, burn: Burn) -> Alert:
     limit = round(burn.factor * (1 - objective.target), 6)
-    sides = [
-        f'{ratio(window)}{{slo="{objective.name}"}} > {limit}' for window in (burn.long, burn.short)
-    ]
     return Alert(
         name=f"ErrorBudgetBurn{burn.long}",
-        expression=" and ".join(sides),
+        expression=f'{ratio(burn.long)}{{slo="{objective.name}"}} > {limit}'
+        f" and {ratio(burn.short)} > {limit}",
         hold="1m",
         severity=burn.severity,
         team="models",
