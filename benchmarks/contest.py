@@ -7,6 +7,7 @@ files, ledger, engine, S3 store, registry. Stood in for: the models' health.
 """
 
 import argparse
+import contextlib
 import shutil
 import time
 from collections.abc import Sequence
@@ -81,14 +82,15 @@ def judged(
 
 def rounds(world: World, lower: Sequence[str], times: int, first: int) -> list[Round]:
     """`times` contests, the pin taken out before each."""
-    found = []
-    for number in range(first, first + times):
-        world.must("ferry", "unpin", MODEL, "--stack", UPPER)
-        found.append(contest(world, lower, number))
-        last = found[-1]
-        print(f"round {number}: operator {last.winner}, {last.seconds:.1f} s", flush=True)
-        for complaint in last.wrong:
-            print(f"  WRONG: {complaint}", flush=True)
+    found: list[Round] = []
+    with contextlib.suppress(KeyboardInterrupt):  # what was seen until then is told
+        for number in range(first, first + times):
+            world.must("ferry", "unpin", MODEL, "--stack", UPPER)
+            found.append(contest(world, lower, number))
+            last = found[-1]
+            print(f"round {number}: operator {last.winner}, {last.seconds:.1f} s", flush=True)
+            for complaint in last.wrong:
+                print(f"  WRONG: {complaint}", flush=True)
     return found
 
 
