@@ -11,6 +11,7 @@ from tests.program.monitored import (
     HERE,
     PROMETHEUS,
     ROLES,
+    egress,
     granted,
     named,
     rights,
@@ -152,6 +153,17 @@ def test_an_address_is_asked_for_through_the_prober_under_its_jobs_name(
     assert (probe["jobName"], probe["module"]) == ("mlflow", "http")
     asked = ["http://mlflow.dev-platform.svc/health"]
     assert probe["targets"]["staticConfig"] == {"static": asked}
+
+
+def test_the_prober_reaches_the_platforms_pods_and_the_gateway_wherever_it_is(
+    seen: Recorder,
+) -> None:
+    assert egress(seen, "blackbox-exporter") == [
+        ("dev-platform", ["http"]),
+        ("traefik", []),
+        (None, [80, 443]),
+        (None, [443, 6443]),
+    ]
 
 
 def test_the_clusters_own_certificate_is_verified_and_its_end_known(seen: Recorder) -> None:
