@@ -211,8 +211,8 @@ def test_of_a_node_the_volumes_and_containers_of_the_stacks_namespaces_are_kept(
         assert not re.fullmatch(names, "kubelet_http_requests_total")
     for name in ("available_bytes", "capacity_bytes", "used_bytes", "inodes_free", "inodes"):
         assert re.fullmatch(kept["kubelet"][0], f"kubelet_volume_stats_{name}")
-    for name in ("cpu_usage_seconds_total", "memory_working_set_bytes", "oom_events_total"):
-        assert re.fullmatch(kept["cadvisor"][0], f"container_{name}")
+    for name in ("cpu_usage_seconds_total", "memory_working_set_bytes"):
+        assert re.fullmatch(kept["kubelet-resources"][0], f"container_{name}")
 
 
 def test_nothing_that_is_scraped_may_change_anything(seen: Recorder) -> None:
