@@ -70,7 +70,12 @@ class Monitoring(pulumi.ComponentResource):
         NodeExporter(here, child)
         KubeStateMetrics(here, args.namespaces, child)
         BlackboxExporter(
-            BlackboxExporterArgs(namespace=here, addresses=args.addresses),
+            BlackboxExporterArgs(
+                namespace=here,
+                platform=args.namespaces["platform"],
+                gateway=args.gateway,
+                addresses=args.addresses,
+            ),
             child,
             ready=operator.ready,
         )
