@@ -74,7 +74,7 @@ retrain: .venv ## Train MODEL on the newest rows, in the cluster, for a REASON; 
 keep: ## Commit and push what `ferry` wrote: STACK's pins and its ledger
 	@git add Pulumi.$(STACK).yaml $(wildcard ledger)
 	@git diff --cached --quiet || git commit --quiet --message "$(STACK): pins and ledger"
-	@git push --quiet origin "HEAD:$$(git rev-parse --abbrev-ref HEAD)"
+	@branch=$$(git symbolic-ref --short HEAD) && git pull --quiet --rebase origin "$$branch" && git push --quiet origin "$$branch"
 
 status: ## URLs, pinned releases, health
 	@$(LAB) $(FERRY) status --stack $(STACK)
@@ -114,7 +114,7 @@ validate-subset: app/.venv ## Great Expectations over the rows kept in Git, and 
 test: unit ## Everything: unit, engine, lab
 	$(APP) -m pytest -c app/pyproject.toml --rootdir . -m slow tests/app
 	$(PYTHON) -m lab.toolchain
-	$(PYTHON) -m pytest -m lab tests/lab
+	$(PYTHON) -m pytest -m lab --numprocesses 2 --dist loadgroup tests/lab
 
 check: .venv app/.venv ## Format, lint, types, locks, ledgers
 	.venv/bin/ruff format --check .

@@ -44,7 +44,7 @@ def main() -> None:
     bucket = _bucket(platform, foundation)
     mlflow = _mlflow(platform, foundation, gateway, bucket)
     lanes = roads(wanted, foundation, bucket, mlflow)
-    watching = monitoring(wanted, foundation, gateway)
+    watching = monitoring(wanted, foundation, gateway, mlflow)
     how = deliveries(wanted, foundation, watching.internal_url)
     models = _models(wanted, foundation, gateway, lanes, how)
     _export(platform, foundation, bucket, mlflow, watching, models)
@@ -184,6 +184,7 @@ def _export(
         registry={"url": foundation.images.url},
         mlflow={"url": mlflow.url, "internalUrl": mlflow.internal_url},
         prometheus={"url": watching.url},
+        alertmanager={"url": watching.alertmanager_url},
         models=models,
         secret={
             "objectStore": {"accessKey": store.root.access, "secretKey": store.root.secret},

@@ -13,9 +13,10 @@ from typing import Annotated, Any
 
 import typer
 
+from monitoring.prices import Prices
 from policy.pack import violations
 from policy.rule import Resource
-from preview.cost import Prices, monthly
+from preview.cost import monthly
 from preview.difference import steps
 from preview.markdown import StackPreview, page
 

@@ -1,43 +1,17 @@
 """What a stack's requests cost in a month, by a dated table of prices."""
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-_TABLE = Path(__file__).with_name("prices.toml")
+from monitoring.prices import Prices
+
 _GIB = 2**30
 _UNITS = {
     "": 1, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
     "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40,
 }  # fmt: skip
 _RUNNING = ("Deployment", "StatefulSet", "DaemonSet")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prices:
-    """Per month: of one CPU, and of one GiB of memory and of volume."""
-
-    currency: str
-    as_of: date
-    source: str
-    cpu: float
-    memory: float
-    volume: float
-
-    @classmethod
-    def read(cls, path: Path = _TABLE) -> Self:
-        """From a table like prices.toml. Raises ValueError naming what is missing or no number."""
-        table = tomllib.loads(path.read_text())
-        try:
-            month = {key: float(table["month"][key]) for key in ("cpu", "memory", "volume")}
-            told = {key: table[key] for key in ("currency", "as_of", "source")}
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{path.name}: {error} is missing") from None
-        return cls(**told, **month)
 
 
 def quantity(text: str | float) -> float:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from monitoring.prices import Prices
 from policy.pack import Violation
-from preview.cost import Prices
 from preview.difference import Change, Step
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-"}

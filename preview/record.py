@@ -95,11 +95,11 @@ def configure(stack: str, root: Path, **instead: Any) -> None:  # noqa: ANN401 -
     set_all_config({key: json.dumps(value) for key, value in config.items()})
 
 
-def record(stack: str, root: Path) -> list[dict[str, Any]]:
-    """What the program in `root` registers for the stack whose file is there."""
+def record(stack: str, root: Path, **instead: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+    """What the program in `root` registers for the stack whose file is there; see `configure`."""
     from infra.program import main
 
-    configure(stack, root)
+    configure(stack, root, **instead)
     asyncio.set_event_loop(asyncio.new_event_loop())
     reset_options()  # of the stack before
     monitor = Monitor(Providers())

@@ -43,3 +43,7 @@ class Foundation:
     """By role: platform, monitoring, models, jobs."""
     store: Store
     images: Images
+    answering: Mapping[str, pulumi.Output[str]]
+    """By part, the address inside the cluster that answers 200 while the part does."""
+    metrics: Mapping[str, str]
+    """By workload in the platform's namespace, the name of the port that tells its metrics."""

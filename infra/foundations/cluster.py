@@ -32,7 +32,7 @@ def cluster(platform: Platform, settings: ClusterFoundation, gateway: Gateway) -
         ObjectStoreArgs(
             namespace=roles["platform"],
             gateway=gateway,
-            callers=[roles["platform"], roles["jobs"], roles["models"]],
+            callers=[roles[each] for each in ("platform", "monitoring", "jobs", "models")],
             size="20Gi",
             keep=keep,
             accounts=accounts(platform),
@@ -41,7 +41,13 @@ def cluster(platform: Platform, settings: ClusterFoundation, gateway: Gateway) -
     )
     registry = Registry(
         "registry",
-        RegistryArgs(namespace=roles["platform"], gateway=gateway, size="20Gi", keep=keep),
+        RegistryArgs(
+            namespace=roles["platform"],
+            gateway=gateway,
+            monitoring=roles["monitoring"],
+            size="20Gi",
+            keep=keep,
+        ),
         inside,
     )
     return Foundation(
@@ -74,4 +80,9 @@ def cluster(platform: Platform, settings: ClusterFoundation, gateway: Gateway) -
             url=registry.url,
             docker_config_json=registry.docker_config_json,
         ),
+        answering={
+            "object-store": pulumi.Output.format("{0}/health", store.internal_endpoint),
+            "registry": pulumi.Output.format("{0}/", registry.internal_url),
+        },
+        metrics={"registry": "debug"},
     )

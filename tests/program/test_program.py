@@ -29,8 +29,18 @@ COMPONENTS = Counter(
         "ferry:tracking:MlflowServer": 1,
         "ferry:features:OnlineStore": 1,
         "ferry:jobs:ModelJobs": 1,
-        "ferry:monitoring:Monitoring": 1,
-        "ferry:monitoring:PrometheusOperator": 1,
+        **dict.fromkeys(
+            (
+                "ferry:monitoring:Monitoring",
+                "ferry:monitoring:PrometheusOperator",
+                "ferry:monitoring:Prometheus",
+                "ferry:monitoring:Alertmanager",
+                "ferry:monitoring:NodeExporter",
+                "ferry:monitoring:BlackboxExporter",
+                "ferry:monitoring:KubeStateMetrics",
+            ),
+            1,
+        ),
     }
 )
 
@@ -113,6 +123,7 @@ def test_the_outputs_are_the_contract(platform: Platform) -> None:
             "internalUrl": "http://mlflow.dev-platform.svc",
         },
         "prometheus": {"url": "http://prometheus.dev.ferry.test"},
+        "alertmanager": {"url": "http://alertmanager.dev.ferry.test"},
         "models": {
             "credit-default": {
                 "url": "http://credit-default.dev.ferry.test",
@@ -168,7 +179,7 @@ def test_secrets_are_marked_as_such_on_the_way_to_a_login(build: Build) -> None:
         from components.traffic import Gateway
 
         gateway = Gateway(class_name="traefik", domain="dev.ferry.test", namespace="traefik")
-        args = RegistryArgs(namespace="n", gateway=gateway, size="1Gi", keep=False)
+        args = RegistryArgs(namespace="n", gateway=gateway, monitoring="m", size="1Gi", keep=False)
         registry = Registry("registry", args)
         pulumi.export("password", registry.password)
         pulumi.export("docker config", registry.docker_config_json)
@@ -273,3 +284,19 @@ def test_what_is_not_built_yet_is_refused_by_name(build: Build, record: Recorder
     for key in ("foundation.kind", "monitoring", "models.credit-default.delivery.kind"):
         assert f"Pulumi.dev.yaml: ferry:platform.{key}: " in str(refused.value)
     assert record.resources == []
+
+
+def test_the_platforms_parts_and_every_model_are_asked_whether_they_answer(
+    platform: Platform,
+) -> None:
+    asked = {
+        each["metadata"]["name"]: each["spec"]["targets"]["staticConfig"]["static"]
+        for each in platform("dev", PINNED).of("Probe")
+    }
+    assert asked == {
+        "mlflow": ["http://mlflow.dev-platform.svc/health"],
+        "object-store": ["http://object-store.dev-platform.svc/health"],
+        "registry": ["http://registry.dev-platform.svc/"],
+        "models": ["http://credit-default.dev.ferry.test/v2/health/ready"],
+        "api-server": ["https://kubernetes.default.svc/livez"],
+    }

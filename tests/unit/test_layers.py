@@ -6,16 +6,27 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = {"infra", "components", "promotion", "app", "policy", "preview", "lab", "analysis"}
+ROOMS = {
+    "infra",
+    "components",
+    "promotion",
+    "app",
+    "policy",
+    "preview",
+    "lab",
+    "analysis",
+    "monitoring",
+}
 ALLOWED = {
-    "infra": {"infra", "components"},
+    "infra": {"infra", "components", "monitoring"},
     "promotion": {"promotion", "infra.outputs", "infra.settings"},
     "components": {"components"},
     "policy": {"policy"},
-    "preview": {"preview", "policy", "infra.program"},
+    "preview": {"preview", "policy", "infra.program", "infra.settings", "monitoring.prices"},
     "app": {"app"},
     "lab": {"lab"},
     "analysis": {"analysis"},
+    "monitoring": {"monitoring"},
 }
 FOREIGN = {"app": {"pulumi", "pulumi_aws", "pulumi_docker", "pulumi_kubernetes", "pulumi_random"}}
 
@@ -73,6 +84,7 @@ def test_a_file_imports_nothing_that_its_room_may_not(path: Path) -> None:
         ("promotion", "from components.bucket import Bucket"),
         ("policy", "from components.labels import labels"),
         ("preview", "from components.bucket import Bucket"),
+        ("monitoring", "from components.monitoring import Monitoring"),
         ("lab", "from infra.settings import Pin"),
         ("app", "import pulumi"),
         ("app", "from pulumi_kubernetes import apps"),

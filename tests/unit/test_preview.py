@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitoring.prices import Prices
 from policy.pack import violations
 from policy.rule import Resource
-from preview.cost import Prices, monthly, quantity
+from preview.cost import monthly, quantity
 from preview.difference import Change, Step, changed, steps
 from preview.markdown import StackPreview, page
 from preview.record import concealed

@@ -1,0 +1,1 @@
+"""What is watched, and what is said of it: metrics, rules, routes and screens, as data."""
