@@ -76,6 +76,16 @@ class Watched(Clone):
                 found[name + ("{" + ",".join(own) + "}" if own else "")] = float(value)
         return found
 
+    def measured(self, series: str) -> float | None:
+        """The newest value of the only series of the model's by that name in Prometheus."""
+        answer = requests.get(
+            f"{self.output('prometheus')['url']}/api/v1/query",
+            params={"query": f'{series}{{model="{MODEL}"}}'},
+            timeout=30,
+        ).json()
+        found = answer["data"]["result"]
+        return float(found[0]["value"][1]) if len(found) == 1 else None
+
     def until(self, what: str, seconds: float, look: Any) -> Any:  # noqa: ANN401
         """The first answer of `look` that is one; fails with what the watch said last."""
         end = time.monotonic() + seconds

@@ -59,9 +59,9 @@ def test_drifted_windows_end_in_a_registered_version_with_its_card_and_a_report(
 ) -> None:
     risky = stack.rows()["risky"]
     loop.before_a_window_ends(12)
-    stack.ask(risky, 2000)
-    time.sleep(20)
-    stack.ask(risky, 2000)
+    for pause in (20, WINDOW, 0):  # three windows, the first of them cut short
+        stack.ask(risky, 2000)
+        time.sleep(pause)
     asked = time.time()
 
     told = stack.until(
@@ -69,6 +69,7 @@ def test_drifted_windows_end_in_a_registered_version_with_its_card_and_a_report(
     )
     grade = 'feature_drift{feature="sub_grade"}'
     assert told[grade] > told[grade.replace("feature_drift", "feature_drift_threshold")]
+    stack.until("the same in Prometheus", 60, lambda: stack.measured("drift_detected") == 1)
 
     job = stack.until("the Job", 2 * WINDOW + 60, lambda: stack.jobs().get(JOB))
     told_why = job["metadata"]["annotations"]["ferry.dev/reason"]

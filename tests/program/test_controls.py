@@ -219,7 +219,7 @@ def test_54_every_service_selects_one_workload_and_a_port_that_it_has(platform: 
     # The pods of these two are made by their operator.
     operated = {"prometheus", "alertmanager"}
     services = [each for each in seen.of("Service") if each["metadata"]["name"] not in operated]
-    assert len(services) == 7
+    assert len(services) == 8
     for service in services:
         spec = service["spec"]
         assert spec["type"] == "ClusterIP"
