@@ -3,8 +3,8 @@
 FROM python:3.11-slim
 COPY requirements-jobs.txt /tmp/requirements.txt
 # The lock lists every package with its hashes, so pip has nothing to resolve. The libraries' own
-# tests, a tenth of it all, go; what evidently calls so are no tests. The rest is compiled once, here: see Dockerfile. One layer, since
-# each is a copy of a gigabyte.
+# tests, a tenth of it all, go; what evidently calls so is part of it. The rest is compiled once,
+# here: see Dockerfile. One layer, since each is a copy of a gigabyte.
 RUN pip install --no-cache-dir --no-deps --require-hashes --no-compile \
         --root-user-action ignore --requirement /tmp/requirements.txt \
     && packages="$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \

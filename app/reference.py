@@ -1,5 +1,6 @@
 """Reference: how the rows that a version was trained on are spread, feature by feature."""
 
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from itertools import pairwise
@@ -26,6 +27,7 @@ _SHARES = np.arange(1, _MOST_BINS) / _MOST_BINS
 _LEAST_SHARE = 1 / 20
 """Of the rows in a bin; rarer ones are merged, for a chi-square is no law of small numbers."""
 
+Bins = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
 
@@ -46,12 +48,11 @@ class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="numb
     def ordered(self) -> bool:
         return True
 
-    def tally(self, values: object) -> Counts:
-        """Rows of `values` in each bin, those that are missing or no number last."""
+    def bins(self, values: object) -> Bins:
+        """The bin of each value; that behind the last is of what is missing or no number."""
         numbers = _numbers(values)
-        known = numbers[np.isfinite(numbers)]
-        found = np.bincount(np.searchsorted(self.edges, known), minlength=len(self.counts))
-        return np.append(found, len(numbers) - len(known))
+        found = np.searchsorted(self.edges, numbers)
+        return np.where(np.isfinite(numbers), found, len(self.counts))
 
 
 class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="words"):
@@ -68,12 +69,16 @@ class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="words"
             raise ValueError("each word must be in one group, and each group have one count")
         _check_counts((*self.counts, self.missing))
 
-    def tally(self, values: object) -> Counts:
-        """Rows of `values` in each group, those that are missing or another word last."""
+    def bins(self, values: object) -> Bins:
+        """The group of each value; that behind the last is of what is missing or another word."""
         words = [word for group in self.groups for word in group]
         places = [place for place, group in enumerate(self.groups) for _ in group]
-        group_of = np.array([*places, len(self.groups)])  # code -1, another word, is the last
-        return np.bincount(group_of[_codes(values, words)], minlength=len(self.groups) + 1)
+        return np.array([*places, len(self.groups)])[_codes(values, words)]  # code -1 is the last
+
+
+def tally(spread: Numbers | Words, bins: Bins) -> Counts:
+    """Rows in each of the bins, the missing last."""
+    return np.bincount(bins, minlength=len(spread.counts) + 1)
 
 
 class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
@@ -169,20 +174,24 @@ def _spread_of_numbers(numbers: Values) -> Numbers:
 def _edges(known: npt.NDArray[Any]) -> list[float]:
     """Deciles of the values, but those that would leave less than the least share of rows.
 
-    Above the last edge there may be less: a rare tail is what one wants to see grow.
+    Beyond the first and the last edge there may be less: a rare tail is what one wants to see grow.
     """
     if not len(known):
         return []
     lowest, highest = float(known.min()), float(known.max())
     if lowest == highest:  # so that any other value falls beside it
-        return [float(np.nextafter(lowest, -np.inf)), highest]
+        return [math.nextafter(lowest, -math.inf), highest]
     ordered = np.sort(known)
+    least = _LEAST_SHARE * len(known)
     edges: list[float] = []
     below = 0
-    for edge in np.unique(np.quantile(ordered, _SHARES, method="inverted_cdf")):
-        upto = int(np.searchsorted(ordered, edge, side="right"))
-        if edge < highest and upto - below >= _LEAST_SHARE * len(known):
-            edges.append(float(edge))
+    for decile in np.unique(np.quantile(ordered, _SHARES, method="inverted_cdf")):
+        before, upto = (int(np.searchsorted(ordered, decile, side)) for side in ("left", "right"))
+        if before and not below and upto - before >= least:  # a frequent value and rarer ones below
+            edges.append(float(ordered[before - 1]))
+            below = before
+        if decile < highest and upto - below >= least:
+            edges.append(float(decile))
             below = upto
     return edges
 

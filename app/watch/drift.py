@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.special import chdtri
 
-from app.reference import SCORE, Counts, Reference
+from app.reference import SCORE, Counts, Reference, tally
 
 FALSE_ALARMS = 1 / 2000
 """Windows that may be called drifted although nothing has, all features together. Promised is one
@@ -71,10 +72,10 @@ class Drift:
         return "drifted" if self.detected else "steady"
 
 
-def measure(reference: Reference, table: Mapping[str, Any]) -> Drift:
+def measure(reference: Reference, table: Mapping[str, Any] | pd.DataFrame) -> Drift:
     """Hold a window's columns against those of the reference.
 
-    `table` has each feature as clients send it and `score`, all equally long, as in a data frame.
+    `table` has each feature as clients send it and `score`, all equally long.
     Raises KeyError for a column that it lacks, and ValueError for columns of different length.
     """
     spreads = reference.spreads
@@ -87,7 +88,7 @@ def measure(reference: Reference, table: Mapping[str, Any]) -> Drift:
         return Drift(rows=rows, features={}, score=None)
     shifts = compare(
         [np.array((*spread.counts, spread.missing)) for spread in spreads.values()],
-        [spread.tally(columns[name]) for name, spread in spreads.items()],
+        [tally(spread, spread.bins(columns[name])) for name, spread in spreads.items()],
         [spread.ordered for spread in spreads.values()],
     )
     by_name = dict(zip(spreads, shifts, strict=True))

@@ -166,11 +166,16 @@ class Watch:
     def _measures(self, now: float) -> dict[int, Measures]:
         until = now - self.model.watch.maturity_days * DAY
         since = until - self.model.watch.window_days * DAY
-        joined = self.memory.joined(since=since, until=until)
-        return {
-            version: accuracy.measure(rows, self._release(version).threshold, self.model.costs)
-            for version, rows in joined.items()
-        }
+        found = {}
+        for version, rows in self.memory.joined(since=since, until=until).items():
+            try:
+                threshold = self._release(version).threshold
+            except FileNotFoundError:
+                if version == self.version:
+                    raise
+                continue  # another, which never got as far as a release
+            found[version] = accuracy.measure(rows, threshold, self.model.costs)
+        return found
 
     def _judge(self, ended: float, columns: Columns, scores: list[float]) -> Judged:
         assert self._reference is not None  # noqa: S101 - read before there is a window

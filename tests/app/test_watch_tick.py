@@ -180,6 +180,17 @@ def test_reports_of_short_windows_do_not_replace_each_other() -> None:
     assert len(keys) == 60
 
 
+def test_a_version_that_was_never_released_takes_nothing_from_the_others(
+    bucket: MemoryStore, loan: dict[str, Any]
+) -> None:
+    log(bucket, "other", [line("other", MATURE, 0.9, version=5, **loan)])
+    answered(bucket, loan)
+    told = Told(made(bucket)).tick()
+    assert told.found.failed == ()
+    assert told("prediction_accuracy", basis="outcomes") == 0.5
+    assert told("outcomes_missing_ratio", version=5) is None
+
+
 def test_windows_before_the_start_are_remembered_and_not_counted(
     bucket: MemoryStore, loans: pd.DataFrame
 ) -> None:
