@@ -128,6 +128,7 @@ class Delivery(pulumi.ComponentResource):
             namespace=args.namespace,
             judge=how.judge,
             rollout=self.rollout,
+            deployment=args.deployment,
             image=args.image,
             template=pulumi.Output.json_dumps(args.template).apply(_digest),
             seconds=how.seconds,
@@ -215,7 +216,8 @@ def _blue_green(stable: k8s.core.v1.Service, canary: k8s.core.v1.Service) -> dic
         "previewService": canary.metadata["name"],
         "autoPromotionEnabled": True,
         "abortScaleDownDelaySeconds": _REST,
-        "scaleDownDelaySeconds": 3 * _REST,
+        # A release whose pods wait for their end goes live unjudged when it is offered again.
+        "scaleDownDelayRevisionLimit": 0,
     }
 
 

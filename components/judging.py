@@ -116,6 +116,7 @@ def delivered(
     namespace: pulumi.Input[str],
     judge: Judge,
     rollout: pulumi.Input[str],
+    deployment: pulumi.Input[str],
     image: pulumi.Input[str],
     template: pulumi.Input[str],
     seconds: int,
@@ -124,7 +125,9 @@ def delivered(
 ) -> None:
     """The Job that succeeds when the release is live, and else fails with the verdict's reason.
 
-    One for each release; another `template` of its pods has it run again.
+    One for each delivery: its name is new each time, so that none takes the word of a Job that a
+    killed update left behind, and nothing that the Job is made of keeps it from being made. Another
+    `template` of the release's pods, which `deployment` holds, has it run again.
     """
     name = f"{model}-delivery"
     account = hardening.service_account(name, namespace, opts)
@@ -140,7 +143,7 @@ def delivered(
         grant(
             name,
             namespace=namespace,
-            rules=_rules(model),
+            rules=_rules(model, deployment),
             account=account,
             home=namespace,
             opts=opts,
@@ -150,7 +153,6 @@ def delivered(
     k8s.batch.v1.Job(
         name,
         metadata={
-            "name": digest.apply(lambda text: f"{name}-{text.removeprefix('sha256:')[:8]}"),
             "namespace": namespace,
             "labels": labels(name),
             # One that failed is asked again by the next update, whatever it changes.
@@ -180,12 +182,13 @@ def delivered(
     )
 
 
-def _rules(model: str) -> list[k8s.rbac.v1.PolicyRuleArgsDict]:
+def _rules(model: str, deployment: pulumi.Input[str]) -> list[k8s.rbac.v1.PolicyRuleArgsDict]:
     """What shows how the model's Rollout is, and why an analysis of it failed."""
     return [
         rule("argoproj.io", ["rollouts"], ["get"], [model]),
+        rule("apps", ["deployments"], ["get"], [deployment]),
+        rule("apps", ["replicasets"], LOOK),
         rule("argoproj.io", ["analysisruns"], LOOK),
-        rule("batch", ["jobs"], LOOK),
         rule("", ["pods"], LOOK),
     ]
 

@@ -131,6 +131,17 @@ class Monitoring(pulumi.ComponentResource):
         return [*monitors, made]
 
 
+def of_models(namespace: pulumi.Input[str]) -> Scraped:
+    """The pods of every model there; a sample tells which release it comes from."""
+    return Scraped(
+        namespace=namespace,
+        chosen=having("ferry.dev/model"),
+        job="models",
+        interval=_OF_MODELS,
+        marks=[_RELEASE],
+    )
+
+
 def _scraped(args: MonitoringArgs) -> dict[str, Scraped]:
     here, platform = args.namespaces["monitoring"], args.namespaces["platform"]
     own = (
@@ -141,13 +152,7 @@ def _scraped(args: MonitoringArgs) -> dict[str, Scraped]:
         PROMETHEUS,
     )
     return {
-        "models": Scraped(
-            namespace=args.namespaces["models"],
-            chosen=having("ferry.dev/model"),
-            job="models",
-            interval=_OF_MODELS,
-            marks=[_RELEASE],
-        ),
+        "models": of_models(args.namespaces["models"]),
         "watches": Scraped(
             namespace=args.namespaces["jobs"], chosen=having("ferry.dev/watch"), job="watch"
         ),
