@@ -25,6 +25,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     made = cloned(tmp_path_factory.mktemp("loop") / "ferry", STACK, MODEL)
     made.__class__ = Watched
     assert isinstance(made, Watched)
+    made.borrow_libraries()
     made.settle_for(requestSample="1", window="1m", cooldown="1h")
     try:
         made.make("up")
