@@ -88,8 +88,8 @@ def page(found: dict[str, Any]) -> str:
     if champion and "incomparable" in champion:
         lines += ["", f"Not comparable: {champion['incomparable']}"]
     if found.get("figures"):
-        lines += ["", "| what drifted | figure |", "|---|---|"]
-        lines += [f"| {name} | {_told(value)} |" for name, value in found["figures"].items()]
+        lines += ["", "| what was seen | figure |", "|---|---|"]
+        lines += [f"| {name} | {_told(value)} |" for name, value in _flat(found["figures"])]
     lines += ["", f"No pin was moved. The next step is a person's: `{found['next']}`"]
     return "\n".join(lines) + "\n"
 
@@ -125,7 +125,21 @@ def _interval(figure: dict[str, float] | None) -> str:
     return f"{figure['value']:.4f} ({figure['low']:.4f} to {figure['high']:.4f})"
 
 
+def _flat(figures: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Names and values; a figure of several parts has a line for each, the largest first."""
+    lines: list[tuple[str, Any]] = []
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            parts = sorted(value.items(), key=lambda part: part[1], reverse=True)
+            lines += [(f"{name} of {part}", each) for part, each in parts]
+        else:
+            lines.append((name, value))
+    return lines
+
+
 def _told(value: Any) -> str:  # noqa: ANN401 - JSON-like data
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return f"{value:.3f}" if isinstance(value, float) else json.dumps(value)
 
 

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from app import challenge, snapshots
 
-DRIFT = {"kind": "drift", "text": "3 of 5 windows drifted", "figures": {"income": 0.31}}
+FIGURES = {"rows": 900, "drifted": ["income", "score"], "psi": {"age": 0.01, "income": 0.31}}
+DRIFT = {"kind": "drift", "text": "3 of 5 windows drifted", "figures": FIGURES}
 REGISTERED = {
     "model": "credit-default",
     "version": 1,
@@ -67,7 +68,8 @@ def test_the_page_tells_why_beside_what_and_what_is_next() -> None:
         "Why: drift: 3 of 5 windows drifted",
         "Beside: version 7 (dev)",
         "| auc | 0.7100 (0.6800 to 0.7400) | 0.0105 (0.0010 to 0.0200) |",
-        "| income | 0.310 |",
+        "| rows | 900 |\n| drifted | income, score |",
+        "| psi of income | 0.310 |\n| psi of age | 0.010 |",
         "`ferry release build credit-default --version 1`",
     ):
         assert part in page
@@ -78,7 +80,7 @@ def test_a_page_without_a_champion_or_figures_tells_what_there_is() -> None:
     metrics = {"metrics": figures(0.71, 0.68, 0.74), "champion": None}
     page = challenge.page(challenge.report("j", why, REGISTERED, metrics, 1.0))
     assert "Beside: nothing" in page
-    assert "what drifted" not in page
+    assert "what was seen" not in page
     other = {"version": 7, "alias": "dev", "incomparable": "no column income"}
     metrics = {"metrics": figures(0.71, 0.68, 0.74), "champion": other}
     page = challenge.page(challenge.report("j", why, REGISTERED, metrics, 1.0))
@@ -115,7 +117,7 @@ def test_a_retraining_leaves_its_report_and_tags_and_moves_no_other_alias(
     assert bucket.keys("reports/") == [f"{place}.json", f"{place}.md"]
     told = json.loads(bucket.get(f"{place}.json") or b"")
     assert (told["kind"], told["verdict"], told["version"]) == ("drift", "better", 1)
-    assert told["figures"] == {"income": 0.31}
+    assert told["figures"] == FIGURES
     version = client.get_model_version("credit-default", "1")
     assert {tag: value for tag, value in version.tags.items() if tag.startswith("ferry.")} == {
         "ferry.retraining": "credit-default-retrain-1",

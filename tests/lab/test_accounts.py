@@ -1,6 +1,7 @@
 """The accounts of the object store, in a real one: each does what it must, and nothing else."""
 
 import datetime
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -180,3 +181,21 @@ def test_a_wrong_secret_opens_nothing(store: Service) -> None:
 
 def _in_an_hour() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
+
+
+def test_what_the_store_does_not_know_of_policies(store: Service) -> None:
+    """When this fails, the grants can be narrower: see docs/retraining.md."""
+    root = client(store, store.user, store.password)
+    root.create_bucket(Bucket="apart")
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": [f"key-{SERVER}"]},
+        "Action": "s3:ListBucket",
+        "Resource": "arn:aws:s3:::apart",
+        "Condition": {"StringLike": {"s3:prefix": "none/*"}},
+    }
+    root.put_bucket_policy(Bucket="apart", Policy=json.dumps({"Statement": [statement]}))
+    of(store, SERVER).list_objects_v2(Bucket="apart", Prefix="all/")
+    statement["Action"] = "s3:GetBucketObjectLockConfiguration"
+    with pytest.raises(ClientError, match="MalformedPolicy"):
+        root.put_bucket_policy(Bucket="apart", Policy=json.dumps({"Statement": [statement]}))

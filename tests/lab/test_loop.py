@@ -25,6 +25,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     made = cloned(tmp_path_factory.mktemp("loop") / "ferry", STACK, MODEL)
     made.__class__ = Watched
     assert isinstance(made, Watched)
+    made.borrow_libraries()
     made.settle_for(requestSample="1", window="1m", cooldown="1h")
     try:
         made.make("up")
@@ -59,9 +60,9 @@ def test_drifted_windows_end_in_a_registered_version_with_its_card_and_a_report(
 ) -> None:
     risky = stack.rows()["risky"]
     loop.before_a_window_ends(12)
-    stack.ask(risky, 2000)
-    time.sleep(20)
-    stack.ask(risky, 2000)
+    for pause in (20, WINDOW, 0):  # three windows, the first of them cut short
+        stack.ask(risky, 2000)
+        time.sleep(pause)
     asked = time.time()
 
     told = stack.until(
@@ -69,6 +70,7 @@ def test_drifted_windows_end_in_a_registered_version_with_its_card_and_a_report(
     )
     grade = 'feature_drift{feature="sub_grade"}'
     assert told[grade] > told[grade.replace("feature_drift", "feature_drift_threshold")]
+    stack.until("the same in Prometheus", 60, lambda: stack.measured("drift_detected") == 1)
 
     job = stack.until("the Job", 2 * WINDOW + 60, lambda: stack.jobs().get(JOB))
     told_why = job["metadata"]["annotations"]["ferry.dev/reason"]

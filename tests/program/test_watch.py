@@ -53,18 +53,20 @@ def with_road(build: Build, **road: Any) -> Recorder:  # noqa: ANN401
 # The watch
 
 
-def test_a_pinned_model_with_a_road_is_watched_and_no_other(platform: Platform) -> None:
-    watched = [
+def watched(seen: Recorder) -> list[str]:
+    return [
         each["metadata"]["name"]
-        for each in platform("dev", {**PINNED, "other": PIN}).of("Deployment")
+        for each in seen.of("Deployment")
         if "ferry.dev/watch" in each["metadata"]["labels"]
     ]
-    assert watched == [NAME]
-    assert not [
-        each
-        for each in platform("dev", {}).of("Deployment")
-        if "ferry.dev/watch" in each["metadata"]["labels"]
-    ]
+
+
+def test_a_pinned_model_with_a_road_is_watched_and_no_other(platform: Platform) -> None:
+    assert watched(platform("dev", {**PINNED, "other": PIN})) == [NAME]
+
+
+def test_a_model_that_is_not_pinned_yet_is_not_watched(platform: Platform) -> None:
+    assert watched(platform("dev", {})) == []
 
 
 def test_a_watch_is_one_process_in_the_jobs_image_and_never_two(platform: Platform) -> None:
