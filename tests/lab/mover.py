@@ -165,7 +165,7 @@ def moving(
 ) -> Generator[Moving]:
     """The first version serves, and is asked all the time; `judge` takes the real one's place."""
     shutil.copytree(_PROJECT, folder)
-    shutil.copytree(paths.repository() / "analysis", folder / "analysis")
+    shutil.copytree(paths.repository() / "analysis", folder / "analysis", dirs_exist_ok=True)
     if judge:
         shutil.copy(judge, folder / "analysis" / "judge.py")
     try:
