@@ -57,6 +57,7 @@ class Moving:
             "deadline": 120,
             "watched": False,
             "spare": False,
+            "at_once": False,
             "cpu": "50m",
             "replicas": 2,
         }

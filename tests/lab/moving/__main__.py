@@ -107,6 +107,7 @@ if WANTED["delivery"] != "rolling":
             deadline=WANTED["deadline"],
         ),
         controller=controller.ready,
+        at_once=WANTED["at_once"],
     )
 model = ModelService(
     "model",
