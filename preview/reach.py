@@ -59,7 +59,8 @@ def page(stack: str, root: Path) -> str:
     seen = Stack([Resource.read(each) for each in recorded])
     gateway = settings.platform.ingress.namespace
     rows = "".join(_row(each) for each in sorted(ways(seen, outside(gateway)), key=_row))
-    anywhere = "".join(f"| {pod} | {', '.join(ports)} |\n" for pod, ports in outward(seen).items())
+    further = sorted(outward(seen).items())  # registered in no fixed order
+    anywhere = "".join(f"| {pod} | {', '.join(ports)} |\n" for pod, ports in further)
     return f"{_HEAD.format(stack=stack)}{rows}{_OUTWARD}{anywhere}"
 
 

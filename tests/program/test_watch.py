@@ -129,10 +129,10 @@ def test_a_watch_is_told_where_the_bucket_is_what_is_served_and_when_to_hold_bac
 
 
 def test_a_watch_of_short_windows_looks_four_times_in_each(build: Build) -> None:
-    seen = with_road(build, window="20s", cooldown="3m", retrain="0 4 * * 0")
+    seen = with_road(build, window="1m", cooldown="3m", retrain="0 4 * * 0")
     given = told(seen)
-    assert given["WATCH_WINDOW_SECONDS"] == "20"
-    assert given["WATCH_TICK_SECONDS"] == "5"
+    assert given["WATCH_WINDOW_SECONDS"] == "60"
+    assert given["WATCH_TICK_SECONDS"] == "15"
     assert given["RETRAIN_COOLDOWN_SECONDS"] == "180"
     assert seen.one("CronJob", f"{MODEL}-train")["spec"]["schedule"] == "0 4 * * 0"
 
