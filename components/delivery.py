@@ -29,6 +29,8 @@ class How:
     judge: Judge
     controller: list[pulumi.Resource]
     """What makes Rollouts move; they end before it does."""
+    at_once: bool = False
+    """Without steps or verdict: the release goes back to one that served before."""
 
     @property
     def seconds(self) -> int:
@@ -132,6 +134,7 @@ class Delivery(pulumi.ComponentResource):
             image=args.image,
             template=pulumi.Output.json_dumps(args.template).apply(_digest),
             seconds=how.seconds,
+            at_once=how.at_once,
             pull_secret=args.pull_secret,
             opts=child,
         )

@@ -120,6 +120,7 @@ def delivered(
     image: pulumi.Input[str],
     template: pulumi.Input[str],
     seconds: int,
+    at_once: bool,
     pull_secret: pulumi.Input[str] | None,
     opts: pulumi.ResourceOptions,
 ) -> None:
@@ -139,11 +140,13 @@ def delivered(
         image=digest,
         deadline=str(seconds),
     )
+    if at_once:
+        command.append("--at-once")
     ready: list[pulumi.Resource] = [
         grant(
             name,
             namespace=namespace,
-            rules=_rules(model, deployment),
+            rules=_rules(model, deployment, at_once=at_once),
             account=account,
             home=namespace,
             opts=opts,
@@ -182,9 +185,13 @@ def delivered(
     )
 
 
-def _rules(model: str, deployment: pulumi.Input[str]) -> list[k8s.rbac.v1.PolicyRuleArgsDict]:
-    """What shows how the model's Rollout is, and why an analysis of it failed."""
+def _rules(
+    model: str, deployment: pulumi.Input[str], *, at_once: bool
+) -> list[k8s.rbac.v1.PolicyRuleArgsDict]:
+    """What shows how the model's Rollout is and why an analysis failed; what ends its steps."""
+    whole = [rule("argoproj.io", ["rollouts/status"], ["patch"], [model])] if at_once else []
     return [
+        *whole,
         rule("argoproj.io", ["rollouts"], ["get"], [model]),
         rule("apps", ["deployments"], ["get"], [deployment]),
         rule("apps", ["replicasets"], LOOK),

@@ -176,7 +176,7 @@ def _export(
     watching: Monitoring,
     models: dict[str, dict[str, Any]],
 ) -> None:
-    store, registry = foundation.store, foundation.images.registry
+    store, registry, screens = foundation.store, foundation.images.registry, watching.grafana
     outputs.export(
         environment=platform.environment,
         namespaces=foundation.namespaces,
@@ -186,9 +186,15 @@ def _export(
         prometheus={"url": watching.url},
         alertmanager={"url": watching.alertmanager_url},
         models=models,
+        **({"grafana": {"url": screens.url}} if screens else {}),
         secret={
             "objectStore": {"accessKey": store.root.access, "secretKey": store.root.secret},
             "mlflow": {"username": mlflow.username, "password": mlflow.password},
             "registry": {"username": registry.username, "password": registry.password},
+            **(
+                {"grafana": {"username": screens.username, "password": screens.password}}
+                if screens
+                else {}
+            ),
         },
     )

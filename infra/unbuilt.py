@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from infra.complaints import Complaint, SettingsError
-from infra.settings import ClusterFoundation, Monitoring, Settings
+from infra.settings import ClusterFoundation, Settings
 
 # Whose weights the controller of deliveries knows how to move, of the classes that are built.
 _ROUTERS = ("traefik",)
@@ -27,10 +27,6 @@ def _complaints(settings: Settings, file: str) -> Iterator[Complaint]:
         found = repr(platform.foundation.kind)
         path = (top, "foundation", "kind")
         yield Complaint(path, found, "'cluster', the only one built", file=file)
-    asked = platform.monitoring
-    if asked != Monitoring(retention=asked.retention, receivers=asked.receivers):
-        path, built = (top, "monitoring"), "none but retention and receivers, which are built"
-        yield Complaint(path, "settings", built, file=file)
     for name, model in platform.models.items():
         if model.delivery.kind != "rolling" and platform.ingress.class_name not in _ROUTERS:
             path = (top, "models", name, "delivery", "kind")

@@ -11,7 +11,7 @@ from typing import Any, Self
 import requests
 
 from benchmarks.stacks.releases import MODEL
-from tests.lab.clone import Clone, cloned
+from tests.lab.clone import HERE, Clone, cloned
 
 STACK = "bench"
 HOST = f"{MODEL}.{STACK}.ferry.test"
@@ -51,25 +51,24 @@ class Stack(Clone):
 
     @classmethod
     def made(cls, folder: Path) -> Self:
-        """What is in the folder already, brought up again; else all of it from the beginning."""
-        known = folder / "releases.json"
-        if known.exists():
+        """The clone in the folder, or a new one; whatever is missing of it is made."""
+        known, cloned_whole = folder / "releases.json", folder / "cloned"
+        if cloned_whole.exists():
             stack = cls(folder / "ferry", STACK, MODEL)
-            stack.make("up")
-            stack.enter()
-            stack.releases = json.loads(known.read_text())
-            return stack
-        shutil.rmtree(folder, ignore_errors=True)
-        stack = cloned(folder / "ferry", STACK, MODEL)
-        stack.__class__ = cls
-        assert isinstance(stack, cls)  # noqa: S101
-        stack._alone()
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+            stack = cloned(folder / "ferry", STACK, MODEL)
+            stack.__class__ = cls
+            assert isinstance(stack, cls)  # noqa: S101
+            stack._alone()
+            cloned_whole.touch()
         stack.make("up")
         stack.enter()
-        stack.releases = {"first": 1}
+        stack.releases = json.loads(known.read_text()) if known.exists() else {"first": 1}
         for name in ("second", "broken", "flaky"):
-            stack.releases[name] = stack._release(name)
-        known.write_text(json.dumps(stack.releases))
+            if name not in stack.releases:
+                stack.releases[name] = stack._release(name)
+                known.write_text(json.dumps(stack.releases))
         return stack
 
     def pinned(self, version: int) -> None:
@@ -113,12 +112,13 @@ class Stack(Clone):
         text = "\n".join(lines) + "\n"
         text = text.replace("minimum: 1, maximum: 3", "minimum: 2, maximum: 2")
         self.file.write_text(text.replace("        gates:", f"        {DELIVERY}\n        gates:"))
+        self.run("git", "add", "--all")
         self._commit("A stack to measure")
 
     def _release(self, name: str) -> int:
         """A version built from the tree with the fault of that name, if it has one."""
         inference = self.folder / "app/serving/inference.py"
-        before = inference.read_text()
+        before = (HERE / "app/serving/inference.py").read_text()
         after = before.replace(_SPOT, f"{_BREAKS.get(name, '')}{_SPOT}")
         if name in _BREAKS and after == before:
             raise RuntimeError(f"{inference} has no place for a fault")
@@ -130,6 +130,7 @@ class Stack(Clone):
             self.ferry("exec", "--", python, "-m", f"app.{step}", "--model", MODEL)
         printed = self.ferry("release", "build", MODEL, "--json")
         inference.write_text(before)
+        self._commit("As it was")
         return _document(printed)["version"]
 
     def _change(self, name: str) -> None:
@@ -138,7 +139,7 @@ class Stack(Clone):
         file.write_text(file.read_text().replace('"""', f'"""{name.capitalize()}: ', 1))
 
     def _commit(self, message: str) -> None:
-        self.run("git", "commit", "--all", "--quiet", "--message", message)
+        self.run("git", "commit", "--all", "--quiet", "--allow-empty", "--message", message)
 
     def _ferry(self, *words: str) -> Ran:
         begun = time.time()

@@ -30,6 +30,8 @@ class Api:
         self.judges: list[dict[str, Any]] = []
         self.states: dict[str, Any] = {}
         self.tokens: set[str] = set()
+        self.patches: list[Any] = []
+        self.full = False
         self.then: Callable[[int], None] = lambda _: None
         self.asked = 0
 
@@ -44,6 +46,7 @@ class Api:
             "status": {
                 "phase": self.phase,
                 "abort": self.abort,
+                "promoteFull": self.full,
                 "message": "RolloutAborted: it was",
                 "observedGeneration": self.observed,
                 "workloadObservedGeneration": self.workload,
@@ -59,6 +62,10 @@ class Api:
         selector = request.query.get("labelSelector")
         of_release = selector == f"{delivered.HASH}=new"
         match request.path.partition("/namespaces/models/"):
+            case _, _, "rollouts/loans/status" if request.method == "PATCH":
+                self.patches.append((request.content_type, await request.json()))
+                self.full = True
+                return web.json_response(self.rollout())
             case "/apis/argoproj.io/v1alpha1", _, "rollouts/loans":
                 self.asked += 1
                 self.then(self.asked)
@@ -114,9 +121,9 @@ def wait(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
     token = tmp_path / "token"
     token.write_text("secret\n")
 
-    async def run(deadline: float) -> dict[str, Any]:
+    async def run(deadline: float, **how: bool) -> dict[str, Any]:
         application = web.Application()
-        application.router.add_get("/{path:.*}", api.answer)
+        application.router.add_route("*", "/{path:.*}", api.answer)
         runner = web.AppRunner(application)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -124,11 +131,11 @@ def wait(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
         try:
             async with aiohttp.ClientSession() as session:
                 cluster = Cluster(session=session, url=url, namespace="models", token=token)
-                return await delivered.wait(cluster, "loans", IMAGE, deadline)
+                return await delivered.wait(cluster, "loans", IMAGE, deadline, **how)
         finally:
             await runner.cleanup()
 
-    return lambda deadline=10: asyncio.run(run(deadline))
+    return lambda deadline=10, **how: asyncio.run(run(deadline, **how))
 
 
 def test_a_healthy_rollout_of_the_image_is_delivered(api: Api, wait: Callable[..., dict]) -> None:
@@ -231,6 +238,26 @@ def test_an_analysis_of_another_rollout_is_not_quoted(api: Api, wait: Callable[.
     other["metadata"]["ownerReferences"] = [{"name": "cards"}]
     api.abort, api.runs, api.judges = True, [other], [pod(ended(json.dumps(VERDICT)))]
     assert "verdict" not in wait()
+
+
+def test_only_what_goes_back_at_once_ends_the_steps_and_does_so_once(
+    api: Api, wait: Callable[..., dict]
+) -> None:
+    api.phase, api.stable = "Progressing", "old"
+    wait(0.1)
+    assert api.patches == []
+    wait(0.1, at_once=True)
+    assert api.patches == [("application/merge-patch+json", {"status": {"promoteFull": True}})]
+
+
+@pytest.mark.parametrize(("field", "value"), [("workload", "4"), ("observed", "2"), ("image", OLD)])
+def test_the_steps_of_another_release_are_not_ended(
+    api: Api, wait: Callable[..., dict], field: str, value: str
+) -> None:
+    api.phase, api.stable = "Progressing", "old"
+    setattr(api, field, value)
+    wait(0.1, at_once=True)
+    assert api.patches == []
 
 
 @pytest.mark.parametrize(

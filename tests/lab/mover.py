@@ -57,6 +57,7 @@ class Moving:
             "deadline": 120,
             "watched": False,
             "spare": False,
+            "at_once": False,
             "cpu": "50m",
             "replicas": 2,
         }
@@ -165,7 +166,7 @@ def moving(
 ) -> Generator[Moving]:
     """The first version serves, and is asked all the time; `judge` takes the real one's place."""
     shutil.copytree(_PROJECT, folder)
-    shutil.copytree(paths.repository() / "analysis", folder / "analysis")
+    shutil.copytree(paths.repository() / "analysis", folder / "analysis", dirs_exist_ok=True)
     if judge:
         shutil.copy(judge, folder / "analysis" / "judge.py")
     try:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from lab import toolchain
 from monitoring import rules
 from tests.lab.alerting import batches, budget, models, platform, promtool, recorded
 from tests.lab.alerting.batches import ORIGINAL
@@ -45,7 +44,6 @@ class Outcome:
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     """All cases of all rules and mutants, in one run."""
-    toolchain.ensure(["promtool"])
     made = {
         name: list(batches.batches(rule, name, [case for case in CASES if case.rule == name]))
         for name, rule in RULES.items()

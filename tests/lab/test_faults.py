@@ -43,7 +43,9 @@ class Trial:
         return self._up(manner=manner, spare=spare, deadline=ENOUGH)
 
     def _up(self, *, manner: str = "good", spare: bool = False, deadline: int) -> Ended:
-        return self.moving.up(self.version, manner=manner, spare=spare, deadline=deadline)
+        return self.moving.up(
+            self.version, manner=manner, spare=spare, deadline=deadline, at_once=False
+        )
 
     def judged(self) -> None:
         """Until a judge looks at the version that was offered last."""
@@ -139,15 +141,23 @@ def test_a_prometheus_that_restarts_delays_the_verdict_and_does_not_turn_it(tria
     assert failed(ending.result()[2]) == []
 
 
-def test_without_prometheus_a_canary_is_held_and_put_back_at_the_deadline(trial: Trial) -> None:
+def test_without_prometheus_a_canary_is_put_back_at_the_deadline_and_a_rollback_still_goes(
+    trial: Trial,
+) -> None:
     ending = trial.begin(deadline=SHORT)
     prometheus(trial, 0)
     try:
         text = trial.stays(ending.result())
+        assert "not enough evidence: Prometheus does not answer" in text
+        assert failed(ending.result()[2]) == []
+        code, text, answers = trial.moving.up(1, manner="good", at_once=True)
+        assert code == 0, text
+        assert failed(answers) == []
+        assert set(trial.moving.for_a_while(3)) == {"1"}
+        assert trial.moving.unchanged()
+        trial.stable = "1"
     finally:
         prometheus(trial, 1)
-    assert "not enough evidence: Prometheus does not answer" in text
-    assert failed(ending.result()[2]) == []
 
 
 def test_metrics_that_are_relabelled_meanwhile_hold_a_canary_until_the_deadline(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from components.rollouts_controller import (
 )
 from components.traffic import Gateway
 from components.upstream import FOLDER
+from infra import deliveries
 from infra.program import main
 from tests.program.recorder import PINNED, ROOT, Build, Recorder
 
@@ -27,7 +29,12 @@ IMAGE = "registry.test/credit@sha256:" + "1" * 64
 SIGNER = "sha256:" + "2" * 64
 
 
-def service(steps: tuple[int, ...] = (10, 50), **changes: Any) -> ModelServiceArgs:  # noqa: ANN401
+def service(
+    steps: tuple[int, ...] = (10, 50),
+    *,
+    at_once: bool = False,
+    **changes: Any,  # noqa: ANN401
+) -> ModelServiceArgs:
     how = How(
         steps=steps,
         judge=Judge(
@@ -37,6 +44,7 @@ def service(steps: tuple[int, ...] = (10, 50), **changes: Any) -> ModelServiceAr
             deadline=600,
         ),
         controller=[],
+        at_once=at_once,
     )
     given: dict[str, Any] = {
         "namespace": "dev-models",
@@ -226,6 +234,16 @@ def test_the_job_may_look_and_nothing_else(build: Build) -> None:
     assert seen["deployments"]["resourceNames"] == ["credit-template"]
 
 
+def test_only_a_release_that_goes_back_may_end_the_steps_of_its_own_rollout(build: Build) -> None:
+    seen = delivered(build, at_once=True)
+    (container,) = seen.one("Job")["spec"]["template"]["spec"]["containers"]
+    assert container["command"][-1] == "--at-once"
+    rules = seen.one("Role")["rules"]
+    (rule,) = (rule for rule in rules if not {"get", "list"} >= set(rule["verbs"]))
+    assert (rule["resources"], rule["verbs"]) == (["rollouts/status"], ["patch"])
+    assert rule["resourceNames"] == ["credit"]
+
+
 def test_the_judge_alone_reaches_the_models_pods_beside_gateway_and_monitoring(
     build: Build,
 ) -> None:
@@ -297,3 +315,30 @@ def test_a_stack_has_the_controller_only_where_a_model_needs_it(
     found = [each for each in seen.resources if each.typ.endswith(":RolloutsController")]
     assert len(found) == controllers
     assert len(seen.of("Rollout")) == controllers
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_a_stack_lets_the_models_go_back_at_once_that_its_ledger_names(
+    build: Build, monkeypatch: pytest.MonkeyPatch, back: bool
+) -> None:
+    monkeypatch.chdir(ROOT)
+    asked = []
+
+    def going_back(ledger: Path, pins: dict[str, Any]) -> set[str]:
+        asked.append((ledger, list(pins)))
+        return {"credit-default"} if back else set()
+
+    monkeypatch.setattr(deliveries, "going_back", going_back)
+    delivery = {"kind": "blueGreen", "minimumRequests": 1, "deadline": "90s"}
+    wanted = {
+        "environment": "dev",
+        "foundation": {"kind": "cluster"},
+        "ingress": {"class": "traefik", "domain": "dev.ferry.test"},
+        "data": {"keep": False, "lockDays": 1},
+        "models": {"credit-default": {"delivery": delivery}},
+    }
+    set_all_config({"ferry:platform": json.dumps(wanted), "ferry:pins": json.dumps(PINNED)})
+    job = build(main).one("Job", "credit-default-delivery")
+    assert asked == [(Path("ledger/dev.jsonl"), ["credit-default"])]
+    words = job["spec"]["template"]["spec"]["containers"][0]["command"]
+    assert ("--at-once" in words) == back

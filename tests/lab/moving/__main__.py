@@ -128,6 +128,7 @@ if WANTED["delivery"] != "rolling":
             deadline=WANTED["deadline"],
         ),
         controller=controller.ready,
+        at_once=WANTED["at_once"],
     )
 model = ModelService(
     "model",
