@@ -243,3 +243,9 @@ def test_a_document_that_is_no_object_is_named_by_its_file(tmp_path: Path) -> No
     path.write_text("- 1\n")
     with pytest.raises(ProviderError, match=f"{path}: a document is no Kubernetes object"):
         list(manifests.read(str(path)))
+
+
+def test_a_lone_equals_sign_is_text() -> None:
+    text = "kind: X\nspec:\n  enum:\n  - '!='\n  - =\n"
+    (found,) = manifests.parse(text, "x.yaml")
+    assert found["spec"]["enum"] == ["!=", "="]
