@@ -49,7 +49,7 @@ class Trial:
 
     def judged(self) -> None:
         """Until a judge looks at the version that was offered last."""
-        until = time.monotonic() + 90
+        until = time.monotonic() + 180
         while time.monotonic() < until:
             if any(pod["status"].get("phase") == "Running" for pod in self._judges(self.canary())):
                 return
@@ -107,7 +107,7 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
     """Version 1 of a model under canary, with a real Prometheus and the real judge."""
     folder = tmp_path_factory.mktemp("faults") / "project"
     with mover.moving(
-        LAB, folder, rate=100, steps=[50], minimum=MINIMUM, watched=True, cpu="250m", replicas=1
+        LAB, folder, rate=60, steps=[50], minimum=MINIMUM, watched=True, cpu="250m", replicas=1
     ) as moving:
         yield Trial(moving)
 

@@ -13,9 +13,7 @@ import yaml
 
 from lab.standins.provider import ProviderError
 
-SafeLoader = type("SafeLoader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
-# A lone = is text, as Kubernetes reads it; YAML 1.1 has a use for it that no library knows.
-SafeLoader.add_constructor("tag:yaml.org,2002:value", SafeLoader.construct_scalar)
+SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
