@@ -199,7 +199,7 @@ def test_words_are_counted_and_no_row_is_lost(values: list[object], ordered: boo
     assert list(found.counts) == [sum(v in group for v in known) for group in found.groups]
     assert found.missing == len(values) - len(known)
     assert tally(found, found.bins(values)).tolist() == [*found.counts, found.missing]
-    assert len(found.counts) <= 10
+    assert len(found.counts) <= 11  # deciles, and what is rarer than a frequent lowest value
     if ordered:
         assert [word for group in found.groups for word in group] == list(TOWNS.values)
 
