@@ -156,7 +156,7 @@ def test_a_record_that_another_command_is_putting_is_waited_for(shown: int) -> N
         bucket.stored[last] = FIVE[2]
         return found
 
-    bucket.get = once_more  # ty: ignore[invalid-assignment]
+    bucket.get = once_more
     assert upload(bucket, FIVE[:3]) == 0
     assert bucket.read == [last, last]
 
@@ -170,7 +170,7 @@ def test_what_others_append_and_upload_meanwhile_is_no_cut_file() -> None:
         bucket.stored[mirroring.key("dev", 3)] = FIVE[2]
         return listed(Prefix=Prefix)
 
-    bucket.filter = busy  # ty: ignore[invalid-assignment]
+    bucket.filter = busy
     assert mirroring.upload(bucket, "dev", lambda: list(lines), lock_days=3) == 0
 
 
