@@ -133,7 +133,7 @@ def mirror(stack: Stack) -> int:
     ledger = of(stack)
     ledger.records()
     days = stack.settings.platform.data.lock_days
-    return mirroring.upload(stack.bucket(), stack.name, ledger.lines(), lock_days=days)
+    return mirroring.upload(stack.bucket(), stack.name, ledger.lines, lock_days=days)
 
 
 def mirror_if_reachable(stack: Stack, say: Callable[[str], None]) -> None:

@@ -1,12 +1,15 @@
 """The bucket's copy of a ledger: one locked object per record, which nobody can take back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from promotion import evidence
 from promotion.refusals import Conflict, DependencyDown
+
+_PATIENCE = 5  # seconds for a record that another command is writing
 
 
 def key(stack: str, sequence: int) -> str:
@@ -17,16 +20,19 @@ def key(stack: str, sequence: int) -> str:
 def upload(
     bucket: Any,  # noqa: ANN401 - boto3 resource
     stack: str,
-    lines: Sequence[bytes],
+    read: Callable[[], Sequence[bytes]],
     *,
     lock_days: int,
 ) -> int:
     """Put the lines that the bucket lacks, oldest first; returns how many.
 
-    Of those it has, the newest alone is read: its chain vouches for all before it.
+    `read` gives them; it is called once it is known what the bucket has, so that what other
+    commands append and upload meanwhile is in the file as well. Of the lines that the bucket has,
+    the newest alone is compared: its chain vouches for all before it.
     Raises `Conflict` as `compare` does.
     """
     present = _present(bucket, stack)
+    lines = read()
     _same_end(bucket, stack, lines, present)
     missing = [number for number in range(1, len(lines) + 1) if number not in present]
     for number in missing:
@@ -75,7 +81,16 @@ def _no_more(stack: str, lines: Sequence[bytes], present: set[int]) -> None:
 
 
 def _same(bucket: Any, stack: str, number: int, line: bytes) -> None:  # noqa: ANN401
-    if evidence.read(bucket, key(stack, number)) != line:
+    again = Retrying(
+        # While an object is being put, a store may show none of it, or its beginning.
+        retry=retry_if_result(
+            lambda found: found is None or (found != line and line.startswith(found))
+        ),
+        stop=stop_after_delay(_PATIENCE),
+        wait=wait_fixed(0.2),
+        retry_error_callback=lambda state: state.outcome and state.outcome.result(),
+    )
+    if again(evidence.read, bucket, key(stack, number)) != line:
         raise Conflict(
             f"ledger/{stack}.jsonl: line {number}: the bucket's {key(stack, number)} is another "
             "record: the history was forked or rewritten; the bucket's is locked, so compare the "

@@ -65,7 +65,7 @@ class Bucket:
 
 
 def upload(bucket: Bucket, lines: list[bytes], stack: str = "dev") -> int:
-    return mirroring.upload(bucket, stack, lines, lock_days=3)
+    return mirroring.upload(bucket, stack, lambda: lines, lock_days=3)
 
 
 def compared(bucket: Bucket, lines: list[bytes]) -> int:
@@ -144,6 +144,34 @@ def test_of_two_that_mirror_at_once_the_slower_is_content_with_the_same_record()
     bucket.quicker = b"another\n"
     with pytest.raises(Conflict, match="line 1"):
         upload(bucket, FIVE[:1])
+
+
+@pytest.mark.parametrize("shown", [0, 40], ids=["empty", "its beginning"])
+def test_a_record_that_another_command_is_putting_is_waited_for(shown: int) -> None:
+    bucket = Bucket(*FIVE[:2], FIVE[2][:shown])
+    last, get = mirroring.key("dev", 3), bucket.get
+
+    def once_more(key: str) -> bytes:
+        found = get(key)
+        bucket.stored[last] = FIVE[2]
+        return found
+
+    bucket.get = once_more
+    assert upload(bucket, FIVE[:3]) == 0
+    assert bucket.read == [last, last]
+
+
+def test_what_others_append_and_upload_meanwhile_is_no_cut_file() -> None:
+    bucket, lines = Bucket(*FIVE[:2]), list(FIVE[:2])
+    listed = bucket.filter
+
+    def busy(*, Prefix: str) -> Iterator[SimpleNamespace]:
+        lines[:] = FIVE[:3]  # in the file first, then in the bucket
+        bucket.stored[mirroring.key("dev", 3)] = FIVE[2]
+        return listed(Prefix=Prefix)
+
+    bucket.filter = busy
+    assert mirroring.upload(bucket, "dev", lambda: list(lines), lock_days=3) == 0
 
 
 def test_a_bucket_that_takes_nothing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
