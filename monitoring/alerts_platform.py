@@ -2,7 +2,7 @@
 
 from monitoring.alerts import Alert
 
-_FILE_SYSTEM = '{fstype!~"tmpfs|overlay|squashfs|ramfs"}'
+_FILE_SYSTEM = '{fstype!~"tmpfs|squashfs|ramfs"}'
 
 
 def alerts() -> tuple[Alert, ...]:

@@ -4,7 +4,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from monitoring.dashboards.panels import Panel, lines, number, screen, states
 
-_DISK = 'fstype!~"tmpfs|overlay|squashfs"'
+_DISK = 'fstype!~"tmpfs|squashfs|ramfs"'
 
 
 def board() -> Dashboard:

@@ -9,16 +9,13 @@ from typing import Any
 import pytest
 
 from lab import toolchain
+from monitoring import rules
 from monitoring.routes import NOBODY, Receivers, configuration
 from tests.unit.test_monitoring_routes import NAMED, SETS
 
 pytestmark = pytest.mark.lab
 
-ALERTS = (
-    *("ModelDriftDetected", "FeatureDriftDetected", "OutcomesMissing", "SchemaErrors"),
-    *("ErrorBudgetBurnFast", "ErrorBudgetBurnSlow", "MetricsAbsent", "MlflowDown"),
-    *("DiskFilling", "CertificateExpiring", "PodCrashLooping", "WatchStalled", "RetrainingFailed"),
-)
+ALERTS = sorted({each.name for each in rules.alerts()})
 LABELS = {"environment": "dev", "namespace": "dev-models", "model": "credit-default"}
 
 
