@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from lab import toolchain
 
@@ -63,21 +64,26 @@ def run(batches: Iterable[Batch], folder: Path) -> dict[str, Failures]:
 
 
 def _said(files: Sequence[str], folder: Path) -> dict[str, str]:
-    """What promtool says of each file, by the batch's name."""
+    """What promtool found wrong in each file, by the batch's name; nothing where all is well."""
+    report = folder / f"{files[0]}.xml"
     done = subprocess.run(
-        [str(toolchain.binary("promtool")), "test", "rules", *files],
+        [str(toolchain.binary("promtool")), "test", "rules", f"--junit={report}", *files],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         timeout=_SECONDS,
     )
-    parts = done.stdout.split("Unit Testing:")[1:]
+    suites = {each.get("name", ""): each for each in ElementTree.parse(report).getroot()}
+    if sorted(suites) != sorted(files) or any(
+        each.get("errors") != "0" for each in suites.values()
+    ):
+        raise RuntimeError(f"promtool could not test {', '.join(files)}: {done.stdout[-2000:]}")
     said = {}
-    for file, part in zip(files, parts, strict=True):
-        named, _, text = part.strip().partition("\n")
-        if named != file or not ("SUCCESS" in text or _FAILED.search(text) or _BROKEN.search(text)):
-            raise RuntimeError(f"promtool said of {file}: {part}")
+    for file, suite in suites.items():
+        text = "\n".join(each.text or "" for each in suite.iter("failure"))
+        if text and not (_FAILED.search(text) or _BROKEN.search(text)):
+            raise RuntimeError(f"promtool said of {file}: {text}")
         said[file.removesuffix(".test.json")] = text
     return said
 
