@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import told
+from benchmarks.stacks.command import Command, Done
 from benchmarks.stacks.releases import MODEL
-from benchmarks.stacks.world import GATE, UPPER, Command, Done, World, world
+from benchmarks.stacks.world import GATE, UPPER, World, world
 from promotion import mirroring, moves
 from promotion.record import Moved
 

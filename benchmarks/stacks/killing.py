@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.stacks import whole
-from benchmarks.stacks.world import Command, World
+from benchmarks.stacks.command import Command
+from benchmarks.stacks.world import World
 
 Target = Literal["ferry", "pulumi", "session"]
 _PAUSE = 0.002  # seconds, between two looks

@@ -6,19 +6,18 @@ import json
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
 
 from benchmarks.stacks import PARTS, releases
 from benchmarks.stacks.answers import Answers, answering
+from benchmarks.stacks.command import Command
 from benchmarks.stacks.releases import MODEL
 from infra.settings import Pin
 from lab import environment, toolchain
@@ -28,7 +27,6 @@ from promotion.stack import Stack
 from tests.lab.stores import Service, image_registry, s3_store
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 900  # seconds for one command
 UPPER = "prod"
 GATE = "BENCH_GATE"
 """Names a folder in which the engine waits for the file `open`, having left one of its own."""
@@ -41,34 +39,6 @@ config:
     ingress: {{class: traefik, domain: {stack}.ferry.test}}
     data: {{keep: false, lockDays: 1}}
 """
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a command ended: its exit code, negative for a signal, and what it printed."""
-
-    code: int
-    text: str
-
-
-class Command:
-    """A running command of the project; a session of its own, so that all of it can be found."""
-
-    def __init__(self, words: Sequence[str], folder: Path, variables: dict[str, str]) -> None:
-        self._printed: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
-        self.words = words
-        self.process = subprocess.Popen(
-            words, cwd=folder, env=variables, stdin=subprocess.DEVNULL,
-            stdout=self._printed, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-
-    def end(self) -> Done:
-        """Wait for its end."""
-        code = self.process.wait(PATIENCE)
-        self._printed.seek(0)
-        text = self._printed.read().decode(errors="replace")
-        self._printed.close()
-        return Done(code, text)
 
 
 class World:
@@ -84,6 +54,7 @@ class World:
     ) -> None:
         self.folder, self.lower, self.answers = folder / "project", tuple(lower), answers
         self._store, self._registry = store, registry
+        self._started: list[Command] = []
         self._home = folder / "home"
         self.backend = folder / "backend"
         for path in (self.folder, self._home, self.backend):
@@ -98,7 +69,13 @@ class World:
             "GIT_CONFIG_KEY_0": "user.email",
             "GIT_CONFIG_VALUE_0": f"{who}@ferry.test",
         }
-        return Command(words, self.folder, {**self.variables, **named, **more})
+        self._started.append(Command(words, self.folder, {**self.variables, **named, **more}))
+        return self._started[-1]
+
+    def stop(self) -> None:
+        """End every command that is still running."""
+        for command in self._started:
+            command.stop()
 
     def ferry(self, *words: str, who: str = "bench", **more: str) -> Command:
         return self.command(str(Path(sys.executable).parent / "ferry"), *words, who=who, **more)
@@ -246,5 +223,6 @@ def world(lower: Sequence[str] = ("dev",)) -> Generator[World]:
 
         answers = stack.enter_context(answering(Answers(served)))
         made = World(folder, lower, store, registry, answers)
+        stack.callback(made.stop)
         made.make()
         yield made

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import contest, kills, told
 from benchmarks.stacks import whole
-from benchmarks.stacks.world import Done
+from benchmarks.stacks.command import Done
 from infra.settings import Pin
 from promotion.record import Moved, Record
 from tests.unit.test_release import ZEROS, a_release
