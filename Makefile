@@ -59,9 +59,13 @@ deliver: .venv ## Bring STACK to its pins; what fails is put back
 rollback: .venv ## Back to the release that STACK served before
 	@$(LAB) $(FERRY) rollback $(MODEL) --stack $(STACK)
 
-retrain: .venv ## Train MODEL on the newest rows, in the cluster; no pin is moved
+retrain: .venv ## Train MODEL on the newest rows, in the cluster, for a REASON; no pin is moved
+	@[[ -n $${REASON:-} ]] || { echo 'say why: make retrain REASON="..."' >&2; exit 2; }
 	@$(LAB) job="$(MODEL)-asked-$$(date +%s)"; in="--namespace=$(STACK)-jobs"; \
-	    kubectl create job "$$job" "$$in" --from=cronjob/$(MODEL)-train; \
+	    kubectl create job "$$job" "$$in" --from=cronjob/$(MODEL)-train --dry-run=client -o json \
+	        | kubectl set env --local -f - "RETRAIN_REASON=$$REASON" -o json \
+	        | kubectl annotate --local -f - "ferry.dev/reason=asked: $$REASON" -o json \
+	        | kubectl create -f -; \
 	    until ended=$$(kubectl get job "$$job" "$$in" -o 'jsonpath={.status.conditions[?(@.status=="True")].type}') \
 	        && [[ $$ended =~ Complete|Failed ]]; do sleep 5; done; \
 	    kubectl logs "job/$$job" "$$in" --all-containers; \

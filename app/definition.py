@@ -28,6 +28,27 @@ class Grouping:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Watch:
+    """When outcomes are final, and when the world is no longer that of training."""
+
+    maturity_days: int = 30
+    """Age of a prediction from which its outcome counts; before, only the early ones are known."""
+    window_days: int = 7
+    """Over the predictions of how many days the figures on matured outcomes are."""
+    drifted_windows: tuple[int, int] = (3, 5)
+    """The model is trained again once so many of the last so many windows have drifted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Costs:
+    """What a wrong decision costs at the model's threshold; a right one costs nothing."""
+
+    false_positive: float
+    false_negative: float
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Definition:
     """One model of this repository; `DEFINITION` of a module in `app.models`."""
 
@@ -41,6 +62,9 @@ class Definition:
     """Splits in which an evaluation looks for weak spots."""
     sensitive: tuple[Grouping, ...] = ()
     """Splits between which decisions must not differ much."""
+    watch: Watch = Watch()
+    costs: Costs | None = None
+    """None: what a decision costs is not told."""
 
     @property
     def schema(self) -> Schema:

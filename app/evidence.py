@@ -14,6 +14,7 @@ from app import (
     importance,
     plots,
     privacy,
+    reference,
     robustness,
     slices,
 )
@@ -33,6 +34,7 @@ OF_TRAINING = (
     "fairness.json",
     "metrics.json",
     "privacy.json",
+    reference.FILE,
 )
 """The files that every run has; validation.json is there when the snapshot was validated."""
 
@@ -102,6 +104,7 @@ def collect(
         "fairness.json": _json(fairness),
         "privacy.json": _json(private),
         "contract.json": _json(contract(loaded)),
+        reference.FILE: reference.Reference.of(model.schema, table, held_out.scores).to_json(),
         "card.md": card.markdown(model, facts, {}).encode(),
         "card.html": card.html(
             f"Model card: {model.name}", card.markdown(model, facts, drawn)

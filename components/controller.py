@@ -1,6 +1,6 @@
 """The Deployment of a controller: one replica that talks to the API, never two at once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -17,10 +17,12 @@ def controller(
     account: pulumi.Input[str],
     container: k8s.core.v1.ContainerArgsDict,
     volumes: Sequence[k8s.core.v1.VolumeArgsDict],
+    marks: Mapping[str, str] | None = None,
+    pull_secret: pulumi.Input[str] | None = None,
     opts: pulumi.ResourceOptions,
 ) -> k8s.apps.v1.Deployment:
-    """`container` with `volumes`, as `account`, whose token it has."""
-    described = labels(name, version=version)
+    """`container` with `volumes`, as `account`, whose token it has; labels `marks` beside ours."""
+    described = {**labels(name, version=version), **(marks or {})}
     return k8s.apps.v1.Deployment(
         name,
         metadata={"name": name, "namespace": namespace, "labels": described},
@@ -33,6 +35,9 @@ def controller(
                 "spec": {
                     **hardening.pod(account),
                     "automount_service_account_token": True,
+                    "image_pull_secrets": [{"name": pull_secret}]
+                    if pull_secret is not None
+                    else None,
                     "containers": [container],
                     "volumes": list(volumes),
                 },

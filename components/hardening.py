@@ -16,6 +16,15 @@ CONTAINER: k8s.core.v1.SecurityContextArgsDict = {
     "capabilities": {"drop": ["ALL"]},
 }
 
+# For pods that an operator makes, in the words of its kinds.
+OPERATED: dict[str, Any] = {
+    "runAsNonRoot": True,
+    "runAsUser": UID,
+    "runAsGroup": UID,
+    "fsGroup": UID,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
 
 def pod(service_account: pulumi.Input[str]) -> dict[str, Any]:
     """The part of a pod's spec that does not depend on what runs in it."""

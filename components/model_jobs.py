@@ -1,4 +1,4 @@
-"""The jobs of one model's road: the scheduled ingest, and templates of training and batch."""
+"""The jobs of one model's road: the daily ingest, the retraining, and a template of batch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +18,18 @@ _INGEST = (
     'python -m app.ingest --model "$0" ${DAY:+--day "$DAY"} --json'
     f" > {_SNAPSHOT} && cat {_SNAPSHOT}"
 )
+# A snapshot that is refused stands in quarantine, and the newest good one is trained on.
+_VALIDATE = f'python -m app.validate --model "$0" --snapshot {_SNAPSHOT} || [ $? -eq 3 ]'
+_VERSION = "/tmp/version.json"  # noqa: S108
+_REGISTER = f'python -m app.register --model "$0" --json > {_VERSION} && cat {_VERSION}'
 # Exit codes of the app's: a usage error and a refusal are the same however often they are tried.
 _FINAL = [2, 3]
+
+# So that a report bears its Job's name.
+_OWN_NAME: k8s.core.v1.EnvVarArgsDict = {
+    "name": "JOB_NAME",
+    "value_from": {"field_ref": {"field_path": "metadata.labels['batch.kubernetes.io/job-name']"}},
+}
 
 Step = tuple[str, Sequence[str]]
 
@@ -30,7 +40,8 @@ class ModelJobsArgs:
     image: pulumi.Input[str]
     """By digest: `host/repository@sha256:…`."""
     schedule: str
-    """A cron line, in UTC."""
+    retrain: str
+    """Cron lines, in UTC: when new rows are taken in, and when the model is trained again."""
     environment: Sequence[k8s.core.v1.EnvVarArgsDict]
     registry_claim: pulumi.Input[str]
     """The claim for the volume with the feature registry, mounted at REGISTRY."""
@@ -43,34 +54,47 @@ class ModelJobsArgs:
 class ModelJobs(pulumi.ComponentResource):
     """Each job's steps run one after the other in one pod, and the first that fails ends it.
 
-    Only the ingest runs by itself. A Job of any of them, at any time:
-    `kubectl create job NAME --from=cronjob/<model>-<job>`.
+    A Job of any of them, at any time: `kubectl create job NAME --from=cronjob/<model>-<job>`. A
+    retraining ends with a registered version and a report on it; nothing that serves is touched.
     """
 
     def __init__(
         self, name: str, args: ModelJobsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("ferry:jobs:ModelJobs", name, {"schedule": args.schedule}, opts)
+        taken: Step = ("ingest", ["sh", "-c", _INGEST, name])
+        features: Step = ("features", _command("features", name))
         ingest: list[Step] = [
-            ("ingest", ["sh", "-c", _INGEST, name]),
+            taken,
             ("validate", [*_command("validate", name), "--snapshot", _SNAPSHOT]),
-            ("features", _command("features", name)),
+            features,
         ]
         training: list[Step] = [
+            taken,
+            ("validate", ["sh", "-c", _VALIDATE, name]),
+            features,
             ("train", _command("train", name)),
-            ("register", _command("register", name)),
+            ("register", ["sh", "-c", _REGISTER, name]),
+            ("report", [*_command("challenge", name), "--registered", _VERSION]),
         ]
-        self._job(name, "ingest", ingest, args, suspend=False)
-        self._job(name, "train", training, args, suspend=True)
+        self._job(name, "ingest", ingest, args, schedule=args.schedule)
+        self._job(name, "train", training, args, schedule=args.retrain)
         if args.release is not None:
             run, weights = args.release
             batch = [*_command("batch", name), "--run", run, "--weights", weights]
-            self._job(name, "batch", [("batch", batch)], args, suspend=True)
+            self._job(name, "batch", [("batch", batch)], args, schedule=None)
         self.register_outputs({})
 
     def _job(
-        self, model: str, job: str, steps: Sequence[Step], args: ModelJobsArgs, *, suspend: bool
+        self,
+        model: str,
+        job: str,
+        steps: Sequence[Step],
+        args: ModelJobsArgs,
+        *,
+        schedule: str | None,
     ) -> None:
+        """Without a `schedule` it is a template alone."""
         child = pulumi.ResourceOptions(parent=self)
         name = f"{model}-{job}"
         of_model = {**labels(name), "ferry.dev/model": model}
@@ -80,9 +104,9 @@ class ModelJobs(pulumi.ComponentResource):
             name,
             metadata={"name": name, "namespace": args.namespace, "labels": of_model},
             spec={
-                "schedule": args.schedule,
+                "schedule": schedule or args.schedule,
                 "time_zone": "Etc/UTC",
-                "suspend": suspend,
+                "suspend": schedule is None,
                 "concurrency_policy": "Forbid",
                 "starting_deadline_seconds": _HOUR,
                 "successful_jobs_history_limit": 3,
@@ -141,7 +165,7 @@ def _container(step: Step, args: ModelJobsArgs) -> k8s.core.v1.ContainerArgsDict
         "name": name,
         "image": args.image,
         "command": list(command),
-        "env": list(args.environment),
+        "env": [*args.environment, _OWN_NAME],
         "security_context": hardening.CONTAINER,
         "resources": hardening.resources(
             cpu="250m", memory="512Mi", cpu_limit="2", memory_limit="2Gi"

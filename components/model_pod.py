@@ -23,6 +23,36 @@ class OnlineFeatures:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RequestLog:
+    """Where a share of the scored rows goes, and how: the bucket, and who writes to it."""
+
+    sample: float
+    """From 0 to 1."""
+    bucket: pulumi.Input[str]
+    endpoint: pulumi.Input[str]
+    region: str
+    secret: pulumi.Input[str]
+    """A Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."""
+    egress: k8s.networking.v1.NetworkPolicyEgressRuleArgsDict
+
+    def environment(self) -> list[k8s.core.v1.EnvVarArgsDict]:
+        """What the server is told of it."""
+        plain: dict[str, pulumi.Input[str]] = {
+            "REQUEST_LOG_SAMPLE": str(self.sample),
+            "FERRY_BUCKET": self.bucket,
+            "AWS_ENDPOINT_URL_S3": self.endpoint,
+            "AWS_REGION": self.region,
+        }
+        told: list[k8s.core.v1.EnvVarArgsDict] = [
+            {"name": name, "value": value} for name, value in plain.items()
+        ]
+        return told + [
+            {"name": name, "value_from": {"secret_key_ref": {"name": self.secret, "key": name}}}
+            for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelPodArgs:
     namespace: pulumi.Input[str]
     image: pulumi.Input[str]
@@ -35,9 +65,16 @@ class ModelPodArgs:
     pull_secret: pulumi.Input[str] | None = None
     features: OnlineFeatures | None = None
     """Where the server looks up an entity's features; None: callers send them all."""
+    request_log: RequestLog | None = None
+    """None: nothing that is scored is kept."""
     cpu: str = "250m"
     memory: str = "256Mi"
     gpu: int = 0
+
+    @property
+    def egress(self) -> list[k8s.networking.v1.NetworkPolicyEgressRuleArgsDict]:
+        """Where a replica's connections may go."""
+        return [part.egress for part in (self.features, self.request_log) if part is not None]
 
     def __post_init__(self) -> None:
         if isinstance(self.image, str) and "@sha256:" not in self.image:
@@ -92,6 +129,8 @@ def _container(name: str, args: ModelPodArgs) -> k8s.core.v1.ContainerArgsDict:
             "key": "connection",
         }
         environment.append({"name": "ONLINE_STORE", "value_from": {"secret_key_ref": key}})
+    if args.request_log:
+        environment += args.request_log.environment()
     ready: k8s.core.v1.HTTPGetActionArgsDict = {"path": "/v2/health/ready", "port": "http"}
     return {
         "name": "model",

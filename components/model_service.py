@@ -100,7 +100,7 @@ class ModelService(pulumi.ComponentResource):
             namespace=args.namespace,
             callers=[args.gateway.namespace, args.monitoring],
             ports=["http", "grpc"],
-            egress=[args.features.egress] if args.features else [],
+            egress=args.egress,
             opts=child,
         )
         self.register_outputs({"url": self.url, "grpcUrl": self.grpc_url, "rollout": self.rollout})

@@ -1,170 +1,164 @@
-"""What watches a stack: the Prometheus operator, one Prometheus, and whom it scrapes."""
+"""What watches a stack: whom a Prometheus scrapes, by which rules it judges, whom it tells."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import hardening, traffic
-from components.access import WATCH, grant, rule
-from components.labels import labels, selector
-from components.prometheus_operator import GROUP, PrometheusOperator, PrometheusOperatorArgs
+from components import alertmanager, blackbox_exporter, kube_state_metrics, node_exporter, scraping
+from components.alertmanager import Alertmanager, AlertmanagerArgs
+from components.blackbox_exporter import BlackboxExporter, BlackboxExporterArgs
+from components.exporter import PROMETHEUS
+from components.kube_state_metrics import KubeStateMetrics
+from components.labels import labels
+from components.node_exporter import NodeExporter
+from components.prometheus import Prometheus, PrometheusArgs
+from components.prometheus_operator import NAME as OPERATOR
+from components.prometheus_operator import PrometheusOperator
+from components.scraping import GROUP, Scraped, called, having
 from components.traffic import Gateway
 
-_IMAGE = "quay.io/prometheus/prometheus:v3.10.0"
-_VERSION = _IMAGE.rpartition(":")[2]
-_PORT = 9090
 # A step of a canary takes minutes: a verdict needs many samples of each.
-_INTERVAL = "5s"
+_OF_MODELS = "5s"
 # Argo Rollouts' mark on the pods of one release, by which a verdict tells them apart.
 _RELEASE = "rollouts-pod-template-hash"
 
 
 @dataclass(frozen=True, kw_only=True)
 class MonitoringArgs:
-    namespace: pulumi.Input[str]
-    models: pulumi.Input[str]
-    """The namespace whose pods with the label `ferry.dev/model` are scraped."""
+    namespaces: Mapping[str, pulumi.Input[str]]
+    """By role: monitoring, where all of this lives, models, jobs, platform."""
+    environment: str
+    """What every alert is labelled with."""
     gateway: Gateway
     callers: Sequence[pulumi.Input[str]]
-    """Namespaces whose pods may ask, beside the gateway's."""
+    """Namespaces whose pods may ask Prometheus, beside the gateway's."""
     retention: str
     """How long samples are kept, in Prometheus' words: `7d`."""
     size: int
     """Of the volume, in GiB; the oldest samples go before it is full."""
+    routes: Mapping[str, Any]
+    """Alertmanager's configuration."""
+    secrets: Sequence[str] = ()
+    """Secrets that it reads as files."""
+    outside: Sequence[int] = ()
+    """Ports beyond the stack where its receivers are."""
+    ports: Mapping[str, str] = field(default_factory=dict)
+    """By workload of the platform's namespace, the name of the port of its metrics."""
+    addresses: Mapping[str, Sequence[pulumi.Input[str]]] = field(default_factory=dict)
+    """By job, what has to answer 200."""
+    rules: Sequence[Mapping[str, Any]] = ()
+    """Groups of rules, as Prometheus documents them."""
 
 
 class Monitoring(pulumi.ComponentResource):
-    """Scrapes every pod of every model; reads and changes nothing outside its two namespaces.
-
-    Its name is `prometheus`: the operator labels the pods so whatever they are called.
-    """
+    """Reads all that is the stack's, and nothing beyond its namespaces but the nodes' metrics."""
 
     url: pulumi.Output[str]
     internal_url: pulumi.Output[str]
+    alertmanager_url: pulumi.Output[str]
 
     def __init__(
         self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__("ferry:monitoring:Monitoring", name, {"retention": args.retention}, opts)
+        super().__init__("ferry:monitoring:Monitoring", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        operator = PrometheusOperator(
-            "prometheus-operator",
-            PrometheusOperatorArgs(namespace=args.namespace, watched=args.models),
+        here = args.namespaces["monitoring"]
+        operator = PrometheusOperator(here, child)
+        NodeExporter(here, child)
+        KubeStateMetrics(here, args.namespaces, child)
+        BlackboxExporter(
+            BlackboxExporterArgs(namespace=here, addresses=args.addresses),
             child,
+            ready=operator.ready,
         )
-        host = args.gateway.host(name)
-        # First whom to scrape: what comes later waits for the node to see the changed file.
-        ready = [*operator.ready, self._models(args, operator)]
-        prometheus = self._prometheus(name, args, host, ready)
-        service = traffic.service(name, args.namespace, child, port=_PORT)
-        ingress = traffic.ingress(
-            name,
-            namespace=args.namespace,
-            gateway=args.gateway,
-            host=host,
-            service=service,
-            opts=child,
+        tells = Alertmanager(
+            AlertmanagerArgs(
+                namespace=here,
+                gateway=args.gateway,
+                configuration=args.routes,
+                secrets=args.secrets,
+                ports=args.outside,
+            ),
+            child,
+            ready=operator.ready,
         )
-        self.url = traffic.once(f"http://{host}", prometheus, ingress)
-        self.internal_url = pulumi.Output.format(
-            "http://{0}.{1}:{2}", service.metadata["name"], args.namespace, _PORT
+        scraped = _scraped(args)
+        # Whom to scrape and how to judge is there before Prometheus: what comes later waits for
+        # the node to see the changed files.
+        first = [*operator.ready, *self._objects(here, scraped, args.rules, operator.ready)]
+        prometheus = Prometheus(
+            PrometheusArgs(
+                namespaces=args.namespaces,
+                environment=args.environment,
+                gateway=args.gateway,
+                callers=args.callers,
+                retention=args.retention,
+                size=args.size,
+                scraped=list(scraped.values()),
+            ),
+            child,
+            ready=first,
         )
-        self.register_outputs({"url": self.url, "internalUrl": self.internal_url})
+        self.url, self.internal_url = prometheus.url, prometheus.internal_url
+        self.alertmanager_url = tells.url
+        self.register_outputs({"url": self.url, "alertmanagerUrl": self.alertmanager_url})
 
-    def _prometheus(
-        self, name: str, args: MonitoringArgs, host: str, ready: list[pulumi.Resource]
-    ) -> k8s.apiextensions.CustomResource:
-        child = pulumi.ResourceOptions(parent=self)
-        account = hardening.service_account(name, args.namespace, child)
-        way = traffic.allow(
-            name,
-            namespace=args.namespace,
-            callers=[args.gateway.namespace, *args.callers],
-            egress=[
-                {"to": [traffic.pods_of(args.models)], "ports": [{"port": "http"}]},
-                traffic.API_SERVER,
-            ],
-            opts=child,
-        )
-        discovery = grant(
-            name,
-            namespace=args.models,
-            rules=[rule("", ["pods"], WATCH)],
-            account=account,
-            home=args.namespace,
-            opts=child,
-        )
-        return k8s.apiextensions.CustomResource(
-            name,
+    def _objects(
+        self,
+        here: pulumi.Input[str],
+        scraped: Mapping[str, Scraped],
+        rules: Sequence[Mapping[str, Any]],
+        ready: Sequence[pulumi.Resource],
+    ) -> list[pulumi.Resource]:
+        opts = pulumi.ResourceOptions(parent=self, depends_on=[*ready])
+        monitors = [
+            scraping.pod_monitor(name, each, namespace=here, opts=opts)
+            for name, each in scraped.items()
+        ]
+        if not rules:
+            return monitors
+        made = k8s.apiextensions.CustomResource(
+            "rules",
             api_version=f"{GROUP}/v1",
-            kind="Prometheus",
-            metadata={
-                "name": name,
-                "namespace": args.namespace,
-                "labels": labels(name, version=_VERSION.removeprefix("v")),
-                "annotations": {"pulumi.com/waitFor": "condition=Available"},
-            },
-            spec=_spec(name, args, host, account),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[*ready, way, discovery]),
+            kind="PrometheusRule",
+            metadata={"name": "rules", "namespace": here, "labels": labels("rules")},
+            spec={"groups": [dict(each) for each in rules]},
+            opts=opts,
         )
-
-    def _models(self, args: MonitoringArgs, operator: PrometheusOperator) -> pulumi.Resource:
-        return k8s.apiextensions.CustomResource(
-            "models",
-            api_version=f"{GROUP}/v1",
-            kind="PodMonitor",
-            metadata={"name": "models", "namespace": args.models, "labels": labels("models")},
-            spec={
-                "selector": {
-                    "matchExpressions": [{"key": "ferry.dev/model", "operator": "Exists"}]
-                },
-                "podTargetLabels": [_RELEASE],
-                "podMetricsEndpoints": [
-                    {"port": "http", "path": "/metrics", "interval": _INTERVAL}
-                ],
-            },
-            opts=pulumi.ResourceOptions(parent=self, depends_on=operator.ready),
-        )
+        return [*monitors, made]
 
 
-def _spec(name: str, args: MonitoringArgs, host: str, account: pulumi.Input[str]) -> dict[str, Any]:
+def _scraped(args: MonitoringArgs) -> dict[str, Scraped]:
+    here, platform = args.namespaces["monitoring"], args.namespaces["platform"]
+    own = (
+        alertmanager.NAME,
+        blackbox_exporter.NAME,
+        node_exporter.NAME,
+        OPERATOR,
+        PROMETHEUS,
+    )
     return {
-        "version": _VERSION,
-        "image": _IMAGE,
-        "replicas": 1,
-        "externalUrl": f"http://{host}",
-        "portName": "http",
-        "retention": args.retention,
-        # A tenth is left for the log of what is not in a block yet.
-        "retentionSize": f"{args.size * 9 // 10}GB",
-        "podMonitorSelector": {},
-        "podMonitorNamespaceSelector": {
-            "matchLabels": {"kubernetes.io/metadata.name": args.models}
-        },
-        "podMetadata": {"labels": selector(name)},
-        "serviceAccountName": account,
-        "automountServiceAccountToken": True,
-        "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": hardening.UID,
-            "runAsGroup": hardening.UID,
-            "fsGroup": hardening.UID,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "resources": hardening.resources(
-            cpu="100m", memory="256Mi", cpu_limit="1", memory_limit="1Gi"
+        "models": Scraped(
+            namespace=args.namespaces["models"],
+            chosen=having("ferry.dev/model"),
+            job="models",
+            interval=_OF_MODELS,
+            marks=[_RELEASE],
         ),
-        "storage": {
-            "volumeClaimTemplate": {
-                "spec": {
-                    "accessModes": ["ReadWriteOnce"],
-                    "resources": {"requests": {"storage": f"{args.size}Gi"}},
-                }
-            }
+        "watches": Scraped(
+            namespace=args.namespaces["jobs"], chosen=having("ferry.dev/watch"), job="watch"
+        ),
+        "monitoring": Scraped(namespace=here, chosen=called(*own)),
+        kube_state_metrics.NAME: Scraped(
+            namespace=here, chosen=called(kube_state_metrics.NAME), speaks_for_others=True
+        ),
+        **{
+            name: Scraped(
+                namespace=platform, chosen=called(name), port=port, speaks_for_others=True
+            )
+            for name, port in args.ports.items()
         },
-        "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete", "whenScaled": "Delete"},
     }

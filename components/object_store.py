@@ -1,6 +1,7 @@
 """An S3 store inside the cluster, for stacks without a cloud: VersityGW over one volume."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -14,6 +15,7 @@ from components.volume import volume
 
 _IMAGE = "docker.io/versity/versitygw:v1.0.14"
 _PORT = 7070
+_ACCOUNTS = "/etc/versitygw"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,26 +26,35 @@ class ObjectStoreArgs:
     """Namespaces whose pods may use the store."""
     size: str
     keep: bool
+    accounts: Sequence[str] = ()
+    """Names of accounts beside the root's, which may do what a bucket's policy grants them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    """An account's pair of keys; a policy knows it by the first."""
+
+    access: pulumi.Output[str]
+    secret: pulumi.Output[str]
 
 
 class ObjectStore(pulumi.ComponentResource):
-    """Path-style S3 with versioning and object lock, under one pair of root keys."""
+    """Path-style S3 with versioning and object lock; it starts again when its accounts change."""
 
     region = "us-east-1"
     endpoint: pulumi.Output[str]
     """Through the Ingress; known only when the store answers there."""
     internal_endpoint: pulumi.Output[str]
-    access_key: pulumi.Output[str]
-    secret_key: pulumi.Output[str]
+    root: Keys
+    accounts: Mapping[str, Keys]
 
     def __init__(
         self, name: str, args: ObjectStoreArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("ferry:storage:ObjectStore", name, {"size": args.size}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        self.access_key = random.RandomId(f"{name}-access", byte_length=10, opts=child).hex
-        secret = random.RandomPassword(f"{name}-secret", length=40, special=False, opts=child)
-        self.secret_key = pulumi.Output.secret(secret.result)
+        self.root = _keys(name, child)
+        self.accounts = {each: _keys(f"{name}-{each}", child) for each in args.accounts}
 
         service = traffic.service(name, args.namespace, child)
         stateful_set = self._stateful_set(name, args, service.metadata["name"])
@@ -70,8 +81,8 @@ class ObjectStore(pulumi.ComponentResource):
             {
                 "endpoint": self.endpoint,
                 "internalEndpoint": self.internal_endpoint,
-                "accessKey": self.access_key,
-                "secretKey": self.secret_key,
+                "accessKey": self.root.access,
+                "secretKey": self.root.secret,
             }
         )
 
@@ -82,7 +93,11 @@ class ObjectStore(pulumi.ComponentResource):
         keys = k8s.core.v1.Secret(
             name,
             metadata={"namespace": args.namespace, "labels": labels(name)},
-            string_data={"access-key": self.access_key, "secret-key": self.secret_key},
+            string_data={
+                "access-key": self.root.access,
+                "secret-key": self.root.secret,
+                "users.json": _users(self.accounts),
+            },
             opts=child,
         )
         claim = volume(name, namespace=args.namespace, size=args.size, keep=args.keep, opts=child)
@@ -92,8 +107,9 @@ class ObjectStore(pulumi.ComponentResource):
             "VGW_HEALTH": "/health",
             "VGW_REGION": self.region,
             "VGW_VERSIONING_DIR": "/data/versions",
+            "VGW_IAM_DIR": _ACCOUNTS,
         }
-        # The gateway reads its keys from the environment and nowhere else.
+        # The gateway reads the root's keys from the environment and nowhere else.
         references = {"ROOT_ACCESS_KEY": "access-key", "ROOT_SECRET_KEY": "secret-key"}
         secret = keys.metadata["name"]
         environment: list[k8s.core.v1.EnvVarArgsDict] = [
@@ -144,12 +160,24 @@ class ObjectStore(pulumi.ComponentResource):
                                 "termination_message_policy": "FallbackToLogsOnError",
                                 "volume_mounts": [
                                     {"name": "tmp", "mount_path": "/tmp"},  # noqa: S108
+                                    {
+                                        "name": "accounts",
+                                        "mount_path": _ACCOUNTS,
+                                        "read_only": True,
+                                    },
                                     *folders,
                                 ],
                             }
                         ],
                         "volumes": [
                             {"name": "data", "persistent_volume_claim": {"claim_name": claim}},
+                            {
+                                "name": "accounts",
+                                "secret": {
+                                    "secret_name": secret,
+                                    "items": [{"key": "users.json", "path": "users.json"}],
+                                },
+                            },
                             hardening.scratch("64Mi"),
                         ],
                     },
@@ -157,3 +185,29 @@ class ObjectStore(pulumi.ComponentResource):
             },
             opts=child,
         )
+
+
+def _keys(name: str, opts: pulumi.ResourceOptions) -> Keys:
+    access = random.RandomId(f"{name}-access", byte_length=10, opts=opts)
+    secret = random.RandomPassword(f"{name}-secret", length=40, special=False, opts=opts)
+    return Keys(access=access.hex, secret=pulumi.Output.secret(secret.result))
+
+
+def _users(accounts: Mapping[str, Keys]) -> pulumi.Output[str]:
+    pairs = [pulumi.Output.all(keys.access, keys.secret) for keys in accounts.values()]
+    return pulumi.Output.all(*pairs).apply(lambda known: users(dict(known)))
+
+
+def users(known: Mapping[str, str]) -> str:
+    """The file in which VersityGW finds its accounts, from access keys and their secrets.
+
+    None of them makes buckets or accounts.
+    """
+    return json.dumps(
+        {
+            "accessAccounts": {
+                access: {"access": access, "secret": secret, "role": "user"}
+                for access, secret in known.items()
+            }
+        }
+    )

@@ -22,6 +22,8 @@ _CONFIG = "/etc/distribution"
 class RegistryArgs:
     namespace: pulumi.Input[str]
     gateway: Gateway
+    monitoring: pulumi.Input[str]
+    """The namespace that may read its metrics, and ask whether it answers."""
     size: str
     keep: bool
 
@@ -34,6 +36,7 @@ class Registry(pulumi.ComponentResource):
     """What image names begin with; known only when the registry answers there."""
     url: pulumi.Output[str]
     """Where its API answers."""
+    internal_url: pulumi.Output[str]
     password: pulumi.Output[str]
     docker_config_json: pulumi.Output[str]
     """Secret: what a pull secret holds."""
@@ -58,9 +61,18 @@ class Registry(pulumi.ComponentResource):
             service=service,
             opts=child,
         )
-        traffic.allow(name, namespace=args.namespace, callers=[args.gateway.namespace], opts=child)
+        traffic.allow(
+            name,
+            namespace=args.namespace,
+            callers=[args.gateway.namespace, args.monitoring],
+            opts=child,
+        )
+        traffic.tell(name, namespace=args.namespace, to=args.monitoring, port="debug", opts=child)
         self.host = traffic.once(host, deployment, ingress)
         self.url = pulumi.Output.format("http://{0}", self.host)
+        self.internal_url = pulumi.Output.format(
+            "http://{0}.{1}.svc", service.metadata["name"], args.namespace
+        )
         self.docker_config_json = pulumi.Output.json_dumps(
             {"auths": {host: self.password.apply(self._auth)}}
         )
@@ -91,7 +103,10 @@ class Registry(pulumi.ComponentResource):
                 # Uploads go on at the address that the client knows, whatever the Ingress is.
                 "relativeurls": True,
                 "headers": {"X-Content-Type-Options": ["nosniff"]},
-                "debug": {"addr": f":{_DEBUG_PORT}"},
+                "debug": {
+                    "addr": f":{_DEBUG_PORT}",
+                    "prometheus": {"enabled": True, "path": "/metrics"},
+                },
             },
             "health": {"storagedriver": {"enabled": True, "interval": "10s", "threshold": 3}},
         }

@@ -40,15 +40,19 @@ def service(
     of: str | None = None,
     port: int = 80,
     port_name: str = "http",
+    marks: Mapping[str, str] | None = None,
 ) -> k8s.core.v1.Service:
-    """`port` of the name `name`, to the port `port_name` of the pods of `of` (itself `name`)."""
+    """`port` of the name `name`, to the port `port_name` of the pods of `of` (itself `name`).
+
+    `marks` are labels beside ours.
+    """
     grpc = port_name == "grpc"
     return k8s.core.v1.Service(
         name,
         metadata={
             "name": name,
             "namespace": namespace,
-            "labels": labels(name),
+            "labels": {**labels(name), **(marks or {})},
             "annotations": _GRPC if grpc else None,
         },
         spec={
@@ -124,10 +128,7 @@ def ingress(
     """All paths of `host`, to the Service."""
     return k8s.networking.v1.Ingress(
         name,
-        metadata={
-            "namespace": namespace,
-            "labels": labels(name),
-        },
+        metadata={"namespace": namespace, "labels": labels(name)},
         spec={
             "ingress_class_name": gateway.class_name,
             "rules": [
@@ -205,25 +206,42 @@ def allow(
 
 
 def admit(
+    name: str, *, namespace: pulumi.Input[str], caller: str, opts: pulumi.ResourceOptions
+) -> None:
+    """Let the pods of the workload `caller`, beside it, reach `name` over HTTP as well."""
+    beside: k8s.networking.v1.NetworkPolicyPeerArgsDict = {
+        "pod_selector": {"match_labels": selector(caller)}
+    }
+    _let_in(f"{name}-from-{caller}", name, namespace, beside, "http", opts)
+
+
+def tell(
     name: str,
     *,
     namespace: pulumi.Input[str],
-    caller: str,
+    to: pulumi.Input[str],
+    port: str,
     opts: pulumi.ResourceOptions,
 ) -> None:
-    """Let the pods of the workload `caller`, beside it, reach `name` over HTTP as well."""
+    """Let the pods of the namespace `to` reach one port more of `name`: where its metrics are."""
+    _let_in(f"{name}-{port}", name, namespace, pods_of(to), port, opts)
+
+
+def _let_in(
+    policy: str,
+    name: str,
+    namespace: pulumi.Input[str],
+    peer: k8s.networking.v1.NetworkPolicyPeerArgsDict,
+    port: str,
+    opts: pulumi.ResourceOptions,
+) -> None:
     k8s.networking.v1.NetworkPolicy(
-        f"{name}-from-{caller}",
+        policy,
         metadata={"namespace": namespace, "labels": labels(name)},
         spec={
             "pod_selector": {"match_labels": selector(name)},
             "policy_types": ["Ingress"],
-            "ingress": [
-                {
-                    "from_": [{"pod_selector": {"match_labels": selector(caller)}}],
-                    "ports": [{"port": "http"}],
-                }
-            ],
+            "ingress": [{"from_": [peer], "ports": [{"port": port}]}],
         },
         opts=opts,
     )

@@ -81,9 +81,18 @@ class Gates(Strict):
 
 
 class Road(Strict):
-    """The model's jobs in the cluster: each day's data, and what trains and scores on demand."""
+    """What runs in the cluster for the model: its jobs, the log of its requests, its watch."""
 
     schedule: Schedule
+    """When new rows are taken in."""
+    retrain: Schedule = "0 3 * * 1"
+    """When it is trained again, whatever the watch sees."""
+    cooldown: Duration = "24h"
+    """From one retraining that the watch asks for to the next."""
+    request_sample: Fraction = 0.1
+    """Share of the scored rows that are kept for the watch; 0: no request log, and no watch."""
+    window: Duration = "1h"
+    """Of the traffic that is held against training at once."""
 
 
 class Model(Strict):

@@ -5,9 +5,10 @@ import pulumi
 from components.namespace import Namespace, NamespaceArgs
 
 # Pods, and the sums of their requests for CPU and memory: a fence for mistakes, not a plan.
+# That of monitoring has a pod on every node.
 _ROLES = {
     "platform": (20, "8", "16Gi"),
-    "monitoring": (20, "8", "16Gi"),
+    "monitoring": (200, "8", "16Gi"),
     "models": (200, "64", "128Gi"),
     "jobs": (50, "32", "128Gi"),
 }

@@ -6,21 +6,21 @@ from typing import Any
 import pulumi
 
 from components.bucket import Bucket, BucketArgs
+from components.bucket_access import BucketAccess, BucketAccessArgs
 from components.delivery import How
 from components.mlflow_container import ArtifactStore
 from components.mlflow_server import MlflowServer, MlflowServerArgs
-from components.model_pod import OnlineFeatures
 from components.model_service import ModelService, ModelServiceArgs
 from components.monitoring import Monitoring
 from components.pull_secret import pull_secret
 from components.traffic import Gateway
-from infra import outputs, settings, unbuilt
+from infra import accounts, outputs, settings, unbuilt
 from infra.deliveries import deliveries
 from infra.foundations import Foundation
 from infra.foundations.cluster import cluster
 from infra.monitoring import monitoring
 from infra.namespaces import named
-from infra.roads import roads
+from infra.roads import Lane, roads
 from infra.settings import Platform, Settings, SettingsError
 
 # Nothing pins what is under these; evidence, data, labels and the ledger stay for good.
@@ -43,15 +43,18 @@ def main() -> None:
     foundation = cluster(platform, stands_on, gateway)
     bucket = _bucket(platform, foundation)
     mlflow = _mlflow(platform, foundation, gateway, bucket)
-    features = roads(wanted, foundation, bucket, mlflow)
-    watching = monitoring(wanted, foundation, gateway)
+    lanes = roads(wanted, foundation, bucket, mlflow)
+    watching = monitoring(wanted, foundation, gateway, mlflow)
     how = deliveries(wanted, foundation, watching.internal_url)
-    models = _models(wanted, foundation, gateway, features, how)
+    models = _models(wanted, foundation, gateway, lanes, how)
     _export(platform, foundation, bucket, mlflow, watching, models)
 
 
-def _bucket(platform: Platform, foundation: Foundation) -> Bucket:
-    return Bucket(
+def _bucket(platform: Platform, foundation: Foundation) -> BucketAccess:
+    """The bucket, closed to all but its accounts, each of which may do its part."""
+    store = foundation.store
+    opts = pulumi.ResourceOptions(provider=store.provider, deleted_with=store.lives_in)
+    bucket = Bucket(
         f"ferry-{platform.environment}",
         BucketArgs(
             keep=platform.data.keep,
@@ -59,14 +62,21 @@ def _bucket(platform: Platform, foundation: Foundation) -> Bucket:
             passing=_PASSING,
             lacks=frozenset(platform.object_store.lacks),
         ),
-        pulumi.ResourceOptions(
-            provider=foundation.store.provider, deleted_with=foundation.store.lives_in
+        opts,
+    )
+    return BucketAccess(
+        f"ferry-{platform.environment}",
+        BucketAccessArgs(
+            bucket=bucket.name,
+            grants=accounts.grants(platform),
+            principals={name: keys.access for name, keys in store.accounts.items()},
         ),
+        opts,
     )
 
 
 def _mlflow(
-    platform: Platform, foundation: Foundation, gateway: Gateway, bucket: Bucket
+    platform: Platform, foundation: Foundation, gateway: Gateway, bucket: BucketAccess
 ) -> MlflowServer:
     namespace, store = foundation.namespaces["platform"], foundation.store
     inside = pulumi.ResourceOptions(provider=foundation.cluster)
@@ -79,11 +89,11 @@ def _mlflow(
             callers=[foundation.namespaces["monitoring"], foundation.namespaces["jobs"]],
             registry=foundation.images.registry,
             artifacts=ArtifactStore(
-                bucket=bucket.name,
+                bucket=bucket.bucket,
                 endpoint=store.internal_endpoint,
                 region=store.region,
-                access_key=store.access_key,
-                secret_key=store.secret_key,
+                access_key=store.accounts[accounts.MLFLOW].access,
+                secret_key=store.accounts[accounts.MLFLOW].secret,
                 namespace=namespace,
             ),
             size="10Gi",
@@ -98,7 +108,7 @@ def _models(
     wanted: Settings,
     foundation: Foundation,
     gateway: Gateway,
-    features: Mapping[str, OnlineFeatures],
+    lanes: Mapping[str, Lane],
     delivered: Mapping[str, How],
 ) -> dict[str, dict[str, Any]]:
     """Every pinned model, serving; what the stack tells of each."""
@@ -107,7 +117,7 @@ def _models(
     pull = _pull_secret("models", foundation)
     served = {}
     for name, pin in sorted(wanted.pins.items()):
-        how = wanted.model(name)
+        how, lane = wanted.model(name), lanes.get(name)
         image = pulumi.Output.format(
             "{0}/{1}@{2}", foundation.images.registry.host, name, pin.image
         )
@@ -122,7 +132,8 @@ def _models(
                 weights=pin.weights,
                 signer=pin.signer,
                 pull_secret=pull,
-                features=features.get(name),
+                features=lane.features if lane else None,
+                request_log=lane.request_log if lane else None,
                 minimum=how.scaling.minimum,
                 maximum=how.scaling.maximum,
                 cpu_percent=how.scaling.cpu_percent,
@@ -160,7 +171,7 @@ def _pull_secret(role: str, foundation: Foundation) -> pulumi.Output[str]:
 def _export(
     platform: Platform,
     foundation: Foundation,
-    bucket: Bucket,
+    bucket: BucketAccess,
     mlflow: MlflowServer,
     watching: Monitoring,
     models: dict[str, dict[str, Any]],
@@ -169,13 +180,14 @@ def _export(
     outputs.export(
         environment=platform.environment,
         namespaces=foundation.namespaces,
-        bucket={"name": bucket.name, "endpoint": store.endpoint, "region": store.region},
+        bucket={"name": bucket.bucket, "endpoint": store.endpoint, "region": store.region},
         registry={"url": foundation.images.url},
         mlflow={"url": mlflow.url, "internalUrl": mlflow.internal_url},
         prometheus={"url": watching.url},
+        alertmanager={"url": watching.alertmanager_url},
         models=models,
         secret={
-            "objectStore": {"accessKey": store.access_key, "secretKey": store.secret_key},
+            "objectStore": {"accessKey": store.root.access, "secretKey": store.root.secret},
             "mlflow": {"username": mlflow.username, "password": mlflow.password},
             "registry": {"username": registry.username, "password": registry.password},
         },

@@ -1,31 +1,51 @@
-"""The roads of a stack's models: the online store, and the jobs of each model that has a road."""
+"""The roads of a stack: online store, each model's jobs, request log and watch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 from components import traffic
-from components.bucket import Bucket
+from components.bucket_access import BucketAccess
 from components.labels import labels
 from components.mlflow_server import MlflowServer
 from components.model_jobs import REGISTRY, ModelJobs, ModelJobsArgs
-from components.model_pod import OnlineFeatures
+from components.model_pod import OnlineFeatures, RequestLog
+from components.model_watch import ModelWatch, ModelWatchArgs
+from components.object_store import Keys
 from components.online_store import PORT, OnlineStore, OnlineStoreArgs
 from components.pull_secret import pull_secret
 from components.volume import volume
+from infra import accounts
 from infra.built import built
 from infra.foundations import Foundation
+from infra.models import Road
 from infra.settings import Settings
+from infra.words import seconds
 
 _STORE = "online-store"
+_TICK = 60
+"""Seconds from one look of a watch to the next, where a window is not shorter."""
+_LOOKS = 4
+"""In a window, at the least."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    """What a model's road leaves to its servers."""
+
+    features: OnlineFeatures
+    request_log: RequestLog | None
 
 
 def roads(
-    wanted: Settings, foundation: Foundation, bucket: Bucket, mlflow: MlflowServer
-) -> dict[str, OnlineFeatures]:
-    """Everything that the models' roads need; where each model's server finds its features."""
-    ways = {name: model.road for name, model in sorted(wanted.platform.models.items())}
-    scheduled = {name: road.schedule for name, road in ways.items() if road is not None}
-    if not scheduled:
+    wanted: Settings, foundation: Foundation, bucket: BucketAccess, mlflow: MlflowServer
+) -> dict[str, Lane]:
+    """Everything that the models' roads need; what each model's servers have of it."""
+    models = sorted(wanted.platform.models.items())
+    ways = {name: model.road for name, model in models if model.road is not None}
+    if not ways:
         return {}
     inside = pulumi.ResourceOptions(provider=foundation.cluster)
     jobs, keep = foundation.namespaces["jobs"], wanted.platform.data.keep
@@ -47,9 +67,7 @@ def roads(
         # Two images of a gigabyte at once overtax a small machine, and a server needs none of this.
         opts=pulumi.ResourceOptions(depends_on=[mlflow]),
     )
-    environment = _environment(
-        foundation, bucket, mlflow, store, lock_days=wanted.platform.data.lock_days
-    )
+    environment = _environment(wanted, foundation, bucket, mlflow, store)
     claim = volume("feature-registry", namespace=jobs, size="1Gi", keep=keep, opts=inside)
     pull = pull_secret(
         "pull-jobs",
@@ -58,14 +76,15 @@ def roads(
         opts=inside,
     )
     platform = foundation.namespaces["platform"]
-    for name, schedule in scheduled.items():
+    for name, road in ways.items():
         pin = wanted.pins.get(name)
         ModelJobs(
             name,
             ModelJobsArgs(
                 namespace=jobs,
                 image=image,
-                schedule=schedule,
+                schedule=road.schedule,
+                retrain=road.retrain,
                 environment=environment,
                 registry_claim=claim,
                 egress=[
@@ -78,66 +97,141 @@ def roads(
             ),
             inside,
         )
+        if pin and road.request_sample > 0:
+            ModelWatch(
+                name,
+                ModelWatchArgs(
+                    namespace=jobs,
+                    image=image,
+                    version=pin.version,
+                    retraining=f"{name}-train",
+                    environment=_watching(name, road, pin.version, foundation, bucket),
+                    # Whoever learns of outcomes brings them from inside of the cluster.
+                    callers=[foundation.namespaces["monitoring"], foundation.namespaces["models"]],
+                    egress=[traffic.to("object-store", platform)],
+                    pull_secret=pull,
+                ),
+                inside,
+            )
     features = OnlineFeatures(
         secret=_secret(
             _STORE, foundation.namespaces["models"], {"connection": store.connection}, inside
         ),
         egress=traffic.to(_STORE, platform, PORT),
     )
-    return dict.fromkeys(scheduled, features)
+    return {
+        name: Lane(features=features, request_log=_request_log(name, road, foundation, bucket))
+        for name, road in ways.items()
+    }
+
+
+def _request_log(
+    model: str, road: Road, foundation: Foundation, bucket: BucketAccess
+) -> RequestLog | None:
+    if road.request_sample == 0:
+        return None
+    store = foundation.store
+    return RequestLog(
+        sample=road.request_sample,
+        bucket=bucket.bucket,
+        endpoint=store.internal_endpoint,
+        region=store.region,
+        secret=_secret(
+            f"{model}-request-log",
+            foundation.namespaces["models"],
+            _keys(store.accounts[accounts.server(model)]),
+            pulumi.ResourceOptions(provider=foundation.cluster),
+        ),
+        egress=traffic.to("object-store", foundation.namespaces["platform"]),
+    )
+
+
+def _watching(
+    model: str, road: Road, version: int, foundation: Foundation, bucket: BucketAccess
+) -> list[k8s.core.v1.EnvVarArgsDict]:
+    """What a watch is told: the bucket, and nothing of MLflow or the online store."""
+    window = seconds(road.window)
+    plain: dict[str, pulumi.Input[str]] = {
+        **_bucket(foundation, bucket),
+        "MODEL_VERSION": str(version),
+        "WATCH_WINDOW_SECONDS": str(window),
+        "WATCH_TICK_SECONDS": str(max(1, min(_TICK, window // _LOOKS))),
+        "RETRAIN_COOLDOWN_SECONDS": str(seconds(road.cooldown)),
+        "JOBS_NAMESPACE": foundation.namespaces["jobs"],
+    }
+    keys = _keys(foundation.store.accounts[accounts.watch(model)])
+    return _told(f"{model}-watch", foundation, plain, keys)
 
 
 def _environment(
+    wanted: Settings,
     foundation: Foundation,
-    bucket: Bucket,
+    bucket: BucketAccess,
     mlflow: MlflowServer,
     store: OnlineStore,
-    *,
-    lock_days: int,
 ) -> list[k8s.core.v1.EnvVarArgsDict]:
     """What `ferry exec` gives on a machine, with the addresses that hold inside the cluster."""
-    at = foundation.store
+    platform = wanted.platform
     plain: dict[str, pulumi.Input[str]] = {
         "MLFLOW_TRACKING_URI": mlflow.internal_url,
         "MLFLOW_TRACKING_USERNAME": mlflow.username,
         "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
-        "AWS_ENDPOINT_URL_S3": at.internal_endpoint,
-        "AWS_REGION": at.region,
-        "FERRY_BUCKET": bucket.name,
+        **_bucket(foundation, bucket),
+        "FERRY_STACK": platform.environment,  # whose served version is to be beaten
         "FERRY_REGISTRY": foundation.images.url,
-        "FERRY_LOCK_DAYS": str(lock_days),
+        "FERRY_LOCK_DAYS": str(platform.data.lock_days),
         "FEATURE_REGISTRY": f"sqlite:///{REGISTRY}/features.db",
         "FERRY_STATE": REGISTRY,  # the key that signs models is made there once
     }
     hidden = {
         "MLFLOW_TRACKING_PASSWORD": mlflow.password,
-        "AWS_ACCESS_KEY_ID": at.access_key,
-        "AWS_SECRET_ACCESS_KEY": at.secret_key,
+        **_keys(foundation.store.accounts[accounts.JOBS]),
         "ONLINE_STORE": store.connection,
     }
+    return _told("jobs", foundation, plain, hidden)
+
+
+def _bucket(foundation: Foundation, bucket: BucketAccess) -> dict[str, pulumi.Input[str]]:
+    return {
+        "AWS_ENDPOINT_URL_S3": foundation.store.internal_endpoint,
+        "AWS_REGION": foundation.store.region,
+        "FERRY_BUCKET": bucket.bucket,
+    }
+
+
+def _keys(keys: Keys) -> dict[str, pulumi.Output[str]]:
+    return {"AWS_ACCESS_KEY_ID": keys.access, "AWS_SECRET_ACCESS_KEY": keys.secret}
+
+
+def _told(
+    name: str,
+    foundation: Foundation,
+    plain: Mapping[str, pulumi.Input[str]],
+    hidden: Mapping[str, pulumi.Output[str]],
+) -> list[k8s.core.v1.EnvVarArgsDict]:
+    """The variables of a pod in the jobs' namespace; those `hidden` by way of a Secret."""
     inside = pulumi.ResourceOptions(provider=foundation.cluster)
-    secret = _secret("jobs", foundation.namespaces["jobs"], hidden, inside)
+    secret = _secret(name, foundation.namespaces["jobs"], hidden, inside)
     environment: list[k8s.core.v1.EnvVarArgsDict] = [
-        {"name": name, "value": value} for name, value in plain.items()
+        {"name": variable, "value": value} for variable, value in plain.items()
     ]
-    environment += [
-        {"name": name, "value_from": {"secret_key_ref": {"name": secret, "key": name}}}
-        for name in hidden
+    return environment + [
+        {"name": variable, "value_from": {"secret_key_ref": {"name": secret, "key": variable}}}
+        for variable in hidden
     ]
-    return environment
 
 
 def _secret(
     name: str,
     namespace: pulumi.Input[str],
-    content: dict[str, pulumi.Output[str]],
+    content: Mapping[str, pulumi.Output[str]],
     opts: pulumi.ResourceOptions,
 ) -> pulumi.Output[str]:
     """The name of a Secret with `content`."""
     secret = k8s.core.v1.Secret(
         f"{name}-connection",
         metadata={"namespace": namespace, "labels": labels(name)},
-        string_data=content,
+        string_data=dict(content),
         opts=opts,
     )
     return secret.metadata["name"]

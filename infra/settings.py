@@ -12,6 +12,7 @@ from infra.complaints import Complaint, SettingsError, explain, located
 from infra.models import Model
 from infra.words import (
     Account,
+    Address,
     Commit,
     Digest,
     Domain,
@@ -23,6 +24,7 @@ from infra.words import (
     Region,
     Run,
     SecretName,
+    Server,
     Sha256,
     Signer,
     Strict,
@@ -97,12 +99,22 @@ class Mlflow(Strict):
     database: Literal["volume", "rds"] = "volume"
 
 
+class Email(Strict):
+    """`secret` is the name of the one that holds the password for `username`."""
+
+    server: Server
+    sender: Address
+    to: Address
+    username: Word
+    secret: SecretName
+
+
 class Receivers(Strict):
     """Names of secrets that hold where an alert goes; never the values themselves."""
 
     slack: SecretName | None = None
     pagerduty: SecretName | None = None
-    email: SecretName | None = None
+    email: Email | None = None
 
 
 class Monitoring(Strict):

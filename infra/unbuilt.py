@@ -28,9 +28,9 @@ def _complaints(settings: Settings, file: str) -> Iterator[Complaint]:
         path = (top, "foundation", "kind")
         yield Complaint(path, found, "'cluster', the only one built", file=file)
     asked = platform.monitoring
-    if asked != Monitoring(retention=asked.retention):
-        path = (top, "monitoring")
-        yield Complaint(path, "settings", "none but retention, the only one built", file=file)
+    if asked != Monitoring(retention=asked.retention, receivers=asked.receivers):
+        path, built = (top, "monitoring"), "none but retention and receivers, which are built"
+        yield Complaint(path, "settings", built, file=file)
     for name, model in platform.models.items():
         if model.delivery.kind != "rolling" and platform.ingress.class_name not in _ROUTERS:
             path = (top, "models", name, "delivery", "kind")

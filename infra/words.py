@@ -116,6 +116,16 @@ Schedule = Annotated[_Text, AfterValidator(_cron)]
 SecretName = Annotated[
     _Text, _matching("[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", "the name of a secret, not its value")
 ]
+Server = Annotated[
+    _Text,
+    _matching(
+        r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}:[1-9][0-9]{0,4}",
+        "a server and its port, like smtp.example.org:587",
+    ),
+]
+Address = Annotated[
+    _Text, _matching(r"[A-Za-z0-9._%+-]+@([a-z0-9-]+\.)+[a-z]{2,63}", "one address of mail")
+]
 Flag = Annotated[bool, Exact()]
 Fraction = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(strict=True, ge=1, le=1000)]

@@ -22,6 +22,7 @@ REQUIRED = SIGNATURE | frozenset(
         "card.md",
         "card.html",
         "contract.json",
+        "reference.json",
     }
 )
 """What a version cannot be released without."""

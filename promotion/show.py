@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from infra.outputs import Site, StackOutputs
 from infra.settings import Settings
 from promotion.health import Health
 from promotion.release import Release
@@ -45,6 +46,7 @@ def status(stack: Stack, models: dict[str, Health], *, as_json: bool) -> None:
         "MLflow": outputs.mlflow.url,
         "bucket": f"{outputs.bucket.endpoint or 's3:/'}/{outputs.bucket.name}",
         "registry": outputs.registry.url,
+        **{name: site.url for name, site in _sites(outputs).items()},
     }
     if as_json:
         found = {name: health.document() for name, health in models.items()}
@@ -63,6 +65,16 @@ def status(stack: Stack, models: dict[str, Health], *, as_json: bool) -> None:
         if health.score is not None:
             row(shown, "scored loan", _short(health.score))
     out.print(shown)
+
+
+def _sites(outputs: StackOutputs) -> dict[str, Site]:
+    """Where a stack is watched, as far as it is."""
+    sites = {
+        "Grafana": outputs.grafana,
+        "Prometheus": outputs.prometheus,
+        "Alertmanager": outputs.alertmanager,
+    }
+    return {name: site for name, site in sites.items() if site is not None}
 
 
 def _short(answer: Any) -> str:  # noqa: ANN401 - any JSON

@@ -33,6 +33,8 @@ class Connection(HttpToolsProtocol):
         self._arriving = True
         self._head: int | None = 0
         """Bytes of the head that is arriving."""
+        self._read = 0
+        """Bytes that came with the head's end, or more."""
         self._blocked: float | None = None
         """Since when the client has not been reading."""
         self._surplus = False
@@ -58,21 +60,28 @@ class Connection(HttpToolsProtocol):
             # Not before a request is there: it would cross the answer, which is then lost.
             self._refuse(Rejected(503, "shed", "too many connections; ask again in a second"))
             return
+        self._read = len(data)
         if self._head is not None:
             self._head += len(data)
+            self._read = self._head
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             # Answered as if it had not asked; what follows is no HTTP for this parser.
             self.cycle.keep_alive = False
-        except httptools.HttpParserError:
-            self._refuse(Rejected(400, "http", "this is no valid HTTP/1.1 request"))
+        except httptools.HttpParserError as error:
+            refused = error.__context__
+            if not isinstance(refused, Rejected):
+                refused = Rejected(400, "http", "this is no valid HTTP/1.1 request")
+            self._refuse(refused)
         else:
             if self._ask is not None:
                 self._take_the_long_way()  # the rest may take its time
-            if self._head is not None and self._head > self._edge.bounds.head_bytes:
-                bound = self._edge.bounds.head_bytes
-                self._refuse(Rejected(431, "too_large", f"a head has at most {bound} bytes"))
+            bounds = self._edge.bounds
+            if self._head is not None and (
+                self._head > bounds.head_bytes or len(self.headers or ()) > bounds.fields
+            ):
+                self._refuse(bounds.large_head())
 
     def on_message_begin(self) -> None:
         if not self._arriving:
@@ -86,6 +95,10 @@ class Connection(HttpToolsProtocol):
         self._chunks = []
 
     def on_headers_complete(self) -> None:
+        bounds = self._edge.bounds
+        bounds.check_head(self._read, self.url, self.headers)
+        if len(self.pipeline) >= bounds.pipelined:
+            raise Rejected(503, "shed", "too many requests at once on one connection")
         self._head = None
         self._ask = self._edge.asks.get(self.url)
         if self._ask is None or not self._may_be_short():
@@ -112,16 +125,19 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expected
         self.headers[:] = headers
+        self.scope[edge.SHARE] = self._edge.service.bodies.share()  # ty: ignore
         super().on_headers_complete()
         self._ask = None
         if self._chunks:
-            super().on_body(b"".join(self._chunks))
+            body, self._chunks = b"".join(self._chunks), []
+            self.on_body(body)
 
     def on_body(self, body: bytes) -> None:
         if self._ask is not None:
             self._chunks.append(body)
         else:
-            super().on_body(body)
+            kept = self.scope[edge.SHARE].take(len(body))  # ty: ignore
+            super().on_body(body if kept else b"")
 
     def on_message_complete(self) -> None:
         self._arriving = False
@@ -131,6 +147,7 @@ class Connection(HttpToolsProtocol):
             turn = Turn(self, ask.__name__, self._request_id, keep=self._keep)
             if self._turns.take(turn, ask, b"".join(self._chunks)):
                 self._ask = None
+                self._chunks = []
                 return
             self._take_the_long_way()
         self.scope[edge.ARRIVED] = now  # ty: ignore
@@ -147,6 +164,12 @@ class Connection(HttpToolsProtocol):
     def gone(self) -> bool:
         """Whether an answer would reach nobody."""
         return self.transport.is_closing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        for cycle, _ in self.pipeline:  # which will never begin, and so not end
+            cycle.scope[edge.SHARE].give_back()  # ty: ignore
+        self.pipeline.clear()
 
     def shutdown(self) -> None:
         self._turns.answer()
@@ -202,6 +225,7 @@ class Connection(HttpToolsProtocol):
         self._arriving = True
         self._since = time.perf_counter() - self._edge.bounds.receive_seconds + 1
         self._ask = None
+        self.headers, self._chunks = [], []
         if self.waits:
             self._turns.answer()  # what came before it
         if self.cycle is not None and not self.cycle.response_complete:

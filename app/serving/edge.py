@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from app.serving import inference, logs, replies
+from app.serving.bounds import Bounds
 from app.serving.inference import Question
 from app.serving.service import Rejected, Service
+from app.serving.share import Share
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -19,27 +21,12 @@ LATE = "ferry.late"
 """In a request's scope once the time to receive it is up."""
 ARRIVED = "ferry.arrived"
 """In a request's scope once it is whole: when that was."""
+SHARE = "ferry.share"
+"""In a request's scope: the `Share` that its body takes, while it arrives."""
 _READ = "ferry.read"
-"""In the scope of a request that is refused although nothing of it is left to read."""
+"""In a request's scope once nothing of it is left to read."""
 
 _BODILESS = ("GET", "HEAD")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bounds:
-    """What clients may ask of the server; slow ones cost only what they have sent."""
-
-    body_bytes: int = 1 << 20
-    head_bytes: int = 32 << 10
-    buffered_bytes: int = 32 << 20
-    """Of all bodies that are still arriving."""
-    dropped_bytes: int = 64 << 20
-    """Of a refused body, read so that its sender gets to see the answer."""
-    receive_seconds: float = 10.0
-    """From the first byte of a request to its last."""
-    idle_seconds: float = 120.0
-    """Between two requests; longer than a proxy in front keeps a connection, so that it closes."""
-    connections: int = 1024
 
 
 @dataclass(frozen=True)
@@ -80,34 +67,38 @@ class App:
         self._asks = asks
         self.asks = {path.encode(): ask for path, ask in asks.items()}
         """By what a client sends as the path."""
-        self._buffered = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        share = scope.get(SHARE) or self.service.bodies.share()
+        try:
+            await self._serve(scope, receive, send, share)
+        finally:
+            share.give_back()
+
+    async def _serve(self, scope: Message, receive: Receive, send: Send, share: Share) -> None:
         begun = time.perf_counter()
         method: str = scope["method"]
-        whole = method in _BODILESS
         route = "none"
         headers = [(b"content-type", JSON)]
         given, *declared = read(scope["headers"])
         request_id = replies.request_id_of(given)
         try:
-            if whole:
+            if method in _BODILESS:
                 page = self._tell(scope["path"])(self.service)
                 status, content = page.status, page.content
                 headers = [(b"content-type", page.media)]
             else:
                 ask = self._ask(method, scope["path"])
                 route = ask.__name__
-                body = await self._body(scope, receive, *declared)
-                if body is None:
+                body = self._body(scope, receive, share, *declared)
+                answer = await self._answer(ask, body, request_id)
+                if answer is None:
                     return
-                whole = True
-                status, content = 200, await self._answer(ask, body, request_id)
+                status, content = 200, answer
                 self.service.metrics.latency.observe(
                     time.perf_counter() - scope.get(ARRIVED, begun)
                 )
         except Rejected as error:
-            whole = whole or _READ in scope
             status = error.status
             if method not in _BODILESS:
                 self.service.metrics.error(error.code)
@@ -117,6 +108,8 @@ class App:
             status = 500
             self.service.metrics.error("internal")
             content = replies.rejection(request_id, replies.bug(request_id, error))
+        whole = method in _BODILESS or _READ in scope
+        share.give_back()
         headers.append((b"content-length", b"%d" % len(content)))
         headers.append((b"x-request-id", request_id.encode()))
         if not whole or self.service.draining:
@@ -128,10 +121,16 @@ class App:
             ms = round((time.perf_counter() - begun) * 1000, 3)
             logs.later("request", id=request_id, route=route, status=status, ms=ms)
         if not whole:
-            await self._drop(scope, receive)
+            await self._drop(scope, receive, share)
             await send({"type": "http.response.body", "body": b""})
 
-    async def _answer(self, ask: Ask, body: bytes, request_id: str) -> bytes:
+    async def _answer(
+        self, ask: Ask, arriving: Awaitable[bytes | None], request_id: str
+    ) -> bytes | None:
+        """The answer to a body, or None when the client has gone before its end."""
+        body = await arriving
+        if body is None:
+            return None
         self.service.enter()
         try:
             # Whatever else has arrived by now is counted before this one keeps the loop busy.
@@ -167,7 +166,13 @@ class App:
         return []
 
     async def _body(
-        self, scope: Message, receive: Receive, length: bytes, encoding: bytes, upgrade: bytes
+        self,
+        scope: Message,
+        receive: Receive,
+        share: Share,
+        length: bytes,
+        encoding: bytes,
+        upgrade: bytes,
     ) -> bytes | None:
         """The whole body, or None when the client has gone."""
         if upgrade:
@@ -176,39 +181,28 @@ class App:
             raise Rejected(415, "encoding", "compressed bodies are not accepted")
         if length.isdigit() and int(length[:20]) > self.bounds.body_bytes:
             raise replies.too_large(self.bounds.body_bytes)
-        chunks: list[bytes] = []
-        size = 0
-        try:
-            while (message := await receive())["type"] == "http.request":
-                chunk: bytes = message.get("body", b"")
-                ends = not message.get("more_body", False)
-                if ends and not chunks and len(chunk) <= self.bounds.body_bytes:
-                    return chunk
-                chunks.append(chunk)
-                size += len(chunk)
-                self._buffered += len(chunk)
-                if ends:
-                    scope[_READ] = True
-                if size > self.bounds.body_bytes:
-                    raise replies.too_large(self.bounds.body_bytes)
-                if self._buffered > self.bounds.buffered_bytes:
-                    raise Rejected(503, "shed", "too many bodies are arriving; ask again soon")
-                if ends:
-                    return b"".join(chunks)
-                if LATE in scope:
-                    seconds = self.bounds.receive_seconds
-                    raise Rejected(408, "timeout", f"the request took more than {seconds:g} s")
-            return None
-        finally:
-            self._buffered -= size
+        body = bytearray()
+        while (message := await receive())["type"] == "http.request":
+            body += message.pop("body", b"")  # or it would be held twice until the next comes
+            ends = not message.get("more_body", False)
+            if ends:
+                scope[_READ] = True
+            if len(body) > self.bounds.body_bytes:
+                raise replies.too_large(self.bounds.body_bytes)
+            if share.full:
+                raise Rejected(503, "shed", "too many bodies are arriving; ask again soon")
+            if ends:
+                return bytes(body)
+            if LATE in scope:
+                seconds = self.bounds.receive_seconds
+                raise Rejected(408, "timeout", f"the request took more than {seconds:g} s")
+        return None
 
-    async def _drop(self, scope: Message, receive: Receive) -> None:
-        dropped = 0
-        while dropped < self.bounds.dropped_bytes and LATE not in scope:
+    async def _drop(self, scope: Message, receive: Receive, share: Share) -> None:
+        while share.dropped < self.bounds.dropped_bytes and LATE not in scope:
             message = await receive()
             if message["type"] != "http.request" or not message.get("more_body", False):
                 return
-            dropped += len(message.get("body", b""))
 
 
 def read(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, bytes, bytes, bytes]:

@@ -26,8 +26,6 @@ class Bounds:
 
     message_bytes: int = 1 << 20
     receive_seconds: float = 10.0
-    buffered_bytes: int = 32 << 20
-    """Of all requests that are still arriving."""
     streams: int = 64
     """Streaming calls at once: health watchers and reflection."""
 
@@ -60,7 +58,6 @@ class Calls:
         self._bounds = bounds
         self._methods = methods
         self._streams = streams
-        self._buffered = 0
         self._open_streams = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -139,26 +136,26 @@ class Calls:
         if not first.get("more_body", False):
             return body
         chunks = bytearray(body)
-        self._buffered += len(body)
+        size = len(body)
+        del body, first
+        share = self._service.bodies.share()
         try:
             async with asyncio.timeout(seconds):
-                while True:
+                while share.take(size):
                     message = await receive()
                     if message["type"] != "http.request":
                         raise ConnectionError
-                    chunk = message.get("body", b"")
-                    chunks += chunk
-                    self._buffered += len(chunk)
+                    size = len(message.get("body", b""))
+                    chunks += message.pop("body", b"")  # held once
                     self._check_size(len(chunks))
-                    if self._buffered > self._bounds.buffered_bytes:
-                        raise Rejected(503, "shed", "too many bodies are arriving; ask again soon")
                     if not message.get("more_body", False):
                         return bytes(chunks)
+                raise Rejected(503, "shed", "too many bodies are arriving; ask again soon")
         except TimeoutError as error:
             text = f"the message took more than {seconds:g} s to arrive"
             raise Rejected(408, "timeout", text) from error
         finally:
-            self._buffered -= len(chunks)
+            share.give_back()
 
     def _check_size(self, size: int) -> None:
         if size > self._bounds.message_bytes + 5:

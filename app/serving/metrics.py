@@ -1,4 +1,4 @@
-"""What the server measures; the names and labels are a contract with the alert rules."""
+"""What the server measures; names, labels and buckets are the contract's, in metrics.toml."""
 
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -8,10 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
-    Gauge,
     GCCollector,
-    Histogram,
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
@@ -20,22 +17,12 @@ from prometheus_client import (
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from app.serving import contract
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-REASONS = (
-    # What is wrong with a row (schema.Problem.code) …
-    *("missing", "unknown", "type", "integer", "range", "category"),
-    # … with a request …
-    *("json", "schema", "shape", "datatype", "duplicate", "output", "empty", "too_many_rows"),
-    *("too_large", "timeout", "encoding", "http", "entity"),
-    *("route", "method", "model", "protocol", "deadline"),
-    # … or with the server.
-    *("shed", "loading", "online", "internal"),
-)
+REASONS = contract.metrics()["inference_error"].values["reason"]
 """Every value of the label `reason`; nothing else may become one."""
-
-_SCORE_BUCKETS = tuple(step / 20 for step in range(1, 21))
-_LATENCY_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5)
 
 
 class Scores(Collector):
@@ -47,17 +34,19 @@ class Scores(Collector):
 
     def __init__(self, labels: dict[str, str]) -> None:
         self._labels = labels
-        self._counts = [0] * (len(_SCORE_BUCKETS) + 1)
+        self._metric = contract.metrics()["prediction_score"]
+        self._buckets = self._metric.buckets
+        self._counts = [0] * (len(self._buckets) + 1)
         self._sum = 0.0
 
     def add(self, scores: npt.NDArray[np.float32]) -> None:
         """Count the scores of a request, (rows,)."""
         if len(scores) == 1:
             score = scores.item()
-            self._counts[bisect_left(_SCORE_BUCKETS, score)] += 1
+            self._counts[bisect_left(self._buckets, score)] += 1
             self._sum += score
             return
-        places = np.searchsorted(_SCORE_BUCKETS, scores.astype(np.float64))
+        places = np.searchsorted(self._buckets, scores.astype(np.float64))
         rows = np.bincount(places, minlength=len(self._counts)).tolist()
         self._counts = [before + more for before, more in zip(self._counts, rows, strict=True)]
         self._sum += float(scores.sum(dtype=np.float64))
@@ -65,11 +54,9 @@ class Scores(Collector):
     def collect(self) -> Iterable[HistogramMetricFamily]:
         """As the registry asks for it."""
         family = HistogramMetricFamily(
-            "prediction_score",
-            "Probability of the positive class, of each scored row.",
-            labels=tuple(self._labels),
+            self._metric.name, self._metric.help, labels=self._metric.labels
         )
-        bounds = (*map(str, _SCORE_BUCKETS), "+Inf")
+        bounds = (*map(str, self._buckets), "+Inf")
         buckets = list(zip(bounds, accumulate(self._counts), strict=True))
         family.add_metric(tuple(self._labels.values()), buckets, self._sum)
         return [family]
@@ -84,30 +71,14 @@ class Metrics:
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
         labels = {"model": model, "version": version}
-        latency = Histogram(
-            "prediction_latency_seconds",
-            "Time from the received request to the finished prediction.",
-            tuple(labels),
-            buckets=_LATENCY_BUCKETS,
-            registry=self.registry,
-        )
-        accuracy = Gauge(
-            "prediction_accuracy",
-            "Share of held-out rows called rightly at the model's threshold.",
-            tuple(labels),
-            registry=self.registry,
-        )
-        errors = Counter(
-            "inference_error",
-            "Requests without a prediction, by reason.",
-            (*labels, "reason"),
-            registry=self.registry,
-        )
+        latency = contract.histogram("prediction_latency_seconds", self.registry)
+        accuracy = contract.gauge("prediction_accuracy", self.registry)
+        errors = contract.counter("inference_error", self.registry)
         # Children are made once: a series exists from the start, so its first increase is seen.
         self.latency = latency.labels(**labels)
         self.scores = Scores(labels)
         self.registry.register(self.scores)
-        self.accuracy = accuracy.labels(**labels)
+        self.accuracy = accuracy.labels(**labels, basis="held_out")
         self._errors = {reason: errors.labels(**labels, reason=reason) for reason in REASONS}
 
     def error(self, reason: str) -> None:

@@ -38,8 +38,8 @@ Put = Callable[[str, bytes], None]
 class RequestLog:
     """Rows offered by the event loop, written by a thread: JSON lines, gzip, one object a flush.
 
-    A line has time, request id, model, version, the model's own features and the score: what else
-    a row has, such as an entity's key, is left out.
+    A line has time, request id, the row's place in its request, model, version, the model's own
+    features and the score: what else a row has, such as an entity's key, is left out.
     """
 
     def __init__(self, service: Service, put: Put, rate: float) -> None:
@@ -66,7 +66,8 @@ class RequestLog:
         """Take a sample of the rows of a request; never blocks, never raises."""
         if request_id.startswith(_MIRRORED):
             return
-        taken = [pair for pair in zip(rows, scores, strict=True) if random.random() < self._rate]  # noqa: S311
+        pairs = enumerate(zip(rows, scores, strict=True))
+        taken = [(place, *pair) for place, pair in pairs if random.random() < self._rate]  # noqa: S311
         if not taken:
             return
         now = time.time()
@@ -77,13 +78,14 @@ class RequestLog:
                 {
                     "time": round(now, 3),
                     "id": request_id,
+                    "row": place,
                     "model": self._service.name,
                     "version": self._service.version,
                     "features": {name: row.get(name) for name in names},
                     "score": score,
                 }
             )
-            for row, score in taken
+            for place, row, score in taken
         ]
         size = sum(map(len, lines))
         with self._wake:

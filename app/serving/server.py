@@ -14,6 +14,7 @@ from typing import Self
 
 import uvicorn
 import uvloop
+from prometheus_client import Counter
 
 from app import weights
 from app.serving import connection, edge, grpc_server, logs, model, requestlog, verify, web
@@ -89,6 +90,7 @@ async def serve(settings: Settings) -> None:
         version=settings.version,
         metrics=Metrics(settings.name, settings.version),
     )
+    _count_dropped_lines(service)
     sampled = service.sampled = requestlog.start(os.environ, service)
     rest = _rest(web.create(service), settings.port)
     grpc = grpc_server.Server(service, settings.grpc_port)
@@ -127,6 +129,17 @@ async def serve(settings: Settings) -> None:
         loading.result()
     else:
         loading.cancel()
+
+
+def _count_dropped_lines(service: Service) -> None:
+    labels = {"model": service.name, "version": service.version}
+    dropped = Counter(
+        "log_lines_dropped",
+        "Lines of the log that nobody read in time.",
+        tuple(labels),
+        registry=service.metrics.registry,
+    ).labels(**labels)
+    logs.count_dropped(dropped.inc)
 
 
 def _rest(app: edge.App, port: int) -> _Server:
@@ -195,7 +208,7 @@ def main() -> int:
             Path(os.environ.get("TERMINATION_LOG", "/dev/termination-log")).write_text(str(error))
         return UNFIT
     finally:
-        logs.flush()
+        logs.drain()
     return 0
 
 

@@ -1,16 +1,19 @@
 """What is being served, whether it may be asked now, and how many may wait for an answer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from app.schema import Problem
 from app.serving.metrics import Metrics
 from app.serving.model import Model
+from app.serving.share import Total
 
 WAITING = 128
 """How many predictions may wait for their turn, over REST and gRPC together; one more is refused
 at once. They are some 10 ms of work: nobody waits long, be it for an answer or a refusal."""
+BODY_BYTES = 32 << 20
+"""Of all bodies that arrive in pieces or wait for their turn, over REST and gRPC together."""
 
 
 class Rejected(Exception):
@@ -63,6 +66,7 @@ class Service:
     waiting: int = 0
     """Predictions that have arrived whole and are not answered yet; at most `most_waiting`."""
     most_waiting: int = WAITING
+    bodies: Total = field(default_factory=lambda: Total(BODY_BYTES))
 
     @property
     def ready(self) -> bool:

@@ -8,6 +8,7 @@ import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 
 from components.image import ImageRegistry
+from components.object_store import Keys
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +19,9 @@ class Store:
     endpoint: pulumi.Output[str]
     internal_endpoint: pulumi.Output[str]
     region: str
-    access_key: pulumi.Output[str]
-    secret_key: pulumi.Output[str]
+    root: Keys
+    accounts: Mapping[str, Keys]
+    """By the names of `infra.accounts`."""
     lives_in: pulumi.Resource
     """What takes the buckets with it when it goes."""
 
@@ -41,3 +43,7 @@ class Foundation:
     """By role: platform, monitoring, models, jobs."""
     store: Store
     images: Images
+    answering: Mapping[str, pulumi.Output[str]]
+    """By part, the address inside the cluster that answers 200 while the part does."""
+    metrics: Mapping[str, str]
+    """By workload in the platform's namespace, the name of the port that tells its metrics."""

@@ -8,6 +8,7 @@ from components.image import ImageRegistry
 from components.object_store import ObjectStore, ObjectStoreArgs
 from components.registry import Registry, RegistryArgs
 from components.traffic import Gateway
+from infra.accounts import accounts
 from infra.foundations import Foundation, Images, Store
 from infra.namespaces import namespaces
 from infra.settings import ClusterFoundation, Platform
@@ -31,15 +32,22 @@ def cluster(platform: Platform, settings: ClusterFoundation, gateway: Gateway) -
         ObjectStoreArgs(
             namespace=roles["platform"],
             gateway=gateway,
-            callers=[roles["platform"], roles["jobs"]],
+            callers=[roles[each] for each in ("platform", "monitoring", "jobs", "models")],
             size="20Gi",
             keep=keep,
+            accounts=accounts(platform),
         ),
         inside,
     )
     registry = Registry(
         "registry",
-        RegistryArgs(namespace=roles["platform"], gateway=gateway, size="20Gi", keep=keep),
+        RegistryArgs(
+            namespace=roles["platform"],
+            gateway=gateway,
+            monitoring=roles["monitoring"],
+            size="20Gi",
+            keep=keep,
+        ),
         inside,
     )
     return Foundation(
@@ -49,8 +57,8 @@ def cluster(platform: Platform, settings: ClusterFoundation, gateway: Gateway) -
             provider=aws.Provider(
                 "object-store",
                 endpoints=[{"s3": store.endpoint}],
-                access_key=store.access_key,
-                secret_key=store.secret_key,
+                access_key=store.root.access,
+                secret_key=store.root.secret,
                 region=store.region,
                 s3_use_path_style=True,
                 skip_credentials_validation=True,
@@ -61,8 +69,8 @@ def cluster(platform: Platform, settings: ClusterFoundation, gateway: Gateway) -
             endpoint=store.endpoint,
             internal_endpoint=store.internal_endpoint,
             region=store.region,
-            access_key=store.access_key,
-            secret_key=store.secret_key,
+            root=store.root,
+            accounts=store.accounts,
             lives_in=store,
         ),
         images=Images(
@@ -72,4 +80,9 @@ def cluster(platform: Platform, settings: ClusterFoundation, gateway: Gateway) -
             url=registry.url,
             docker_config_json=registry.docker_config_json,
         ),
+        answering={
+            "object-store": pulumi.Output.format("{0}/health", store.internal_endpoint),
+            "registry": pulumi.Output.format("{0}/", registry.internal_url),
+        },
+        metrics={"registry": "debug"},
     )

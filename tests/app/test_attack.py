@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from test_server import Running, Start, environment, start  # noqa: F401 - fixtures
 
+from app.serving import service
+
 pytestmark = pytest.mark.slow
 
 MIB = 1 << 20
@@ -92,6 +94,53 @@ def test_a_gibibyte_that_is_really_sent_is_refused_in_little_memory(
     assert sent > 8 * MIB, "far more than a body may have was on its way"
     assert memory.growth() < GROWTH_OF_ONE
     assert _score(running.connect(), loan) == 200
+
+
+def test_a_thousand_slow_bodies_take_what_bodies_may_and_no_more(
+    start: Start, loan: dict[str, Any]
+) -> None:
+    running = _serving(start, loan)
+    memory = Memory(running)
+    half = b" " * 50_000
+    head = b"POST /predict HTTP/1.1\r\nhost: t\r\ncontent-length: %d\r\n\r\n" % (2 * len(half))
+    other, refused = running.connect(), 0
+    with contextlib.ExitStack() as stack:
+        slow = []
+        for turn in range(1000):
+            client = socket.create_connection(("127.0.0.1", running.port), timeout=30)
+            slow.append(stack.enter_context(client))
+            client.sendall(head + half)
+            if turn % 50 == 0:
+                assert _score(other, loan) == 200
+        assert _score(other, loan) == 200
+        time.sleep(1)
+        print("GROWTH0", memory.growth() / MIB)
+        for client in slow:
+            client.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                answer = client.recv(4096)
+                assert answer.startswith(b"HTTP/1.1 503 ")
+                assert b"retry-after: 1\r\n" in answer
+                refused += 1
+    assert 1000 - refused <= service.BODY_BYTES / len(half)
+    assert refused < 500, "they share what there is"
+    assert memory.growth() < service.BODY_BYTES + 28 * MIB, "12 MB are of the connections"
+    _until_served(running, head + half + half)
+
+
+def _until_served(running: Running, request: bytes) -> None:
+    """Wait until a body that comes in pieces has room again."""
+    deadline = time.monotonic() + 10
+    while True:
+        with socket.create_connection(("127.0.0.1", running.port), timeout=30) as client:
+            client.sendall(request[: len(request) // 2])
+            time.sleep(0.05)
+            client.sendall(request[len(request) // 2 :])
+            status = client.recv(4096)[9:12]
+        if status != b"503":
+            assert status == b"400", "blanks are no JSON"
+            return
+        assert time.monotonic() < deadline, "what was taken never came back"
 
 
 def test_an_attack_takes_bounded_memory_and_another_client_is_served_throughout(

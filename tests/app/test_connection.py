@@ -109,6 +109,52 @@ def test_a_body_without_end_is_refused_though_its_sender_only_reads_at_the_end(
     assert scored(port, loan)
 
 
+def test_of_a_refused_body_only_so_much_is_read(port: int, loan: dict[str, Any]) -> None:
+    chunk = b"100000\r\n" + b" " * (1 << 20) + b"\r\n"
+    sent = 0
+    with contextlib.suppress(ConnectionError), opened(port) as client:
+        client.sendall(HEAD + b"transfer-encoding: chunked\r\n\r\n")
+        while sent < 100:
+            client.sendall(chunk)
+            sent += 1
+    assert 2 <= sent < 100
+    assert scored(port, loan)
+
+
+def test_many_fields_are_refused_even_when_the_head_is_small(port: int) -> None:
+    fields = b"aa:\r\n" * (BOUNDS.fields + 1)
+    for rest in (b"", b"content-length: 0\r\n\r\n"):
+        with opened(port, HEAD + fields + rest) as client:
+            status, body, _ = answered(client)
+            assert (status, body["code"]) == (431, "too_large")
+
+
+def test_a_large_head_is_refused_though_it_comes_whole_with_its_body(
+    port: int, loan: dict[str, Any]
+) -> None:
+    body = json.dumps(loan).encode()
+    end = b"content-length: %d\r\n\r\n" % len(body) + body
+    with opened(port, HEAD + b"x: " + b"y" * BOUNDS.head_bytes + b"\r\n" + end) as client:
+        assert answered(client)[0] == 431
+    with opened(port, b"POST /" + b"y" * BOUNDS.head_bytes + b" HTTP/1.1\r\n" + end) as client:
+        assert answered(client)[0] == 431
+
+
+def test_a_large_body_that_comes_with_its_head_is_no_large_head(
+    port: int, loan: dict[str, Any]
+) -> None:
+    body = json.dumps([loan] * 30).encode()
+    assert len(body) > BOUNDS.head_bytes
+    with opened(port, HEAD + b"content-length: %d\r\n\r\n" % len(body) + body) as client:
+        assert answered(client)[0] == 200
+
+
+def test_endless_pipelining_ends_the_connection(port: int, loan: dict[str, Any]) -> None:
+    with opened(port, b"GET /ping HTTP/1.1\r\n\r\n" * (BOUNDS.pipelined + 8)) as client:
+        assert client.makefile("rb").read().count(b"HTTP/1.1 200") <= BOUNDS.pipelined
+    assert scored(port, loan)
+
+
 def test_a_gzip_bomb_stays_packed(port: int) -> None:
     bomb = gzip.compress(b" " * (10 << 20))
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)

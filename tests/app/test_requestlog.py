@@ -80,7 +80,8 @@ def test_a_scored_row_is_a_line_with_features_and_score(
     (line,) = bucket.lines
     assert abs(line.pop("time") - time.time()) < 60
     assert line == {
-        "id": "abc", "model": MODEL.name, "version": "7", "features": loan, "score": score,
+        "id": "abc", "row": 0, "model": MODEL.name, "version": "7", "features": loan,
+        "score": score,
     }  # fmt: skip
     assert list(line["features"]) == list(SCHEMA.names)
 
@@ -104,7 +105,7 @@ def test_nothing_but_the_models_features_is_kept(open_log: Open, loan: dict[str,
     log.close()
     (line,) = bucket.lines
     assert line["features"].keys() == set(SCHEMA.names)
-    assert line.keys() == {"time", "id", "model", "version", "features", "score"}
+    assert line.keys() == {"time", "id", "row", "model", "version", "features", "score"}
 
 
 def test_the_share_that_is_asked_for_is_sampled(open_log: Open, loan: dict[str, Any]) -> None:
@@ -115,6 +116,22 @@ def test_the_share_that_is_asked_for_is_sampled(open_log: Open, loan: dict[str, 
     log.close()
     # Six standard deviations of a binomial are 116.
     assert 380 < len(bucket.lines) < 620
+
+
+def test_a_sampled_row_is_known_by_its_place_in_the_request(
+    open_log: Open, rows: list[dict[str, Any]]
+) -> None:
+    bucket = Memory()
+    log = open_log(bucket, rate=0.5)
+    given = rows[:20]
+    for turn in range(20):
+        log.offer(str(turn), given, [float(place) for place in range(len(given))])
+    log.close()
+    assert {line["row"] for line in bucket.lines} == set(range(len(given)))
+    for line in bucket.lines:
+        assert (line["score"], line["features"]) == (line["row"], given[line["row"]])
+    keys = [(line["id"], line["row"]) for line in bucket.lines]
+    assert len(set(keys)) == len(keys)
 
 
 def test_many_rows_are_written_before_the_time_is_up(

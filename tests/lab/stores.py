@@ -25,14 +25,19 @@ class Service:
 
 
 @contextlib.contextmanager
-def s3_store(folder: Path) -> Generator[Service]:
-    """A VersityGW over `folder`, with versioning."""
+def s3_store(folder: Path, users: str = "") -> Generator[Service]:
+    """A VersityGW over `folder`, with versioning; `users` is its file of further accounts."""
     service = Service(f"127.0.0.1:{_free_port()}", "trial", "trial-secret")
-    for name in ("data", "versions"):
+    for name in ("data", "versions", "accounts"):
         (folder / name).mkdir()
+    accounts = []
+    if users:
+        (folder / "accounts" / "users.json").write_text(users)
+        accounts = ["--iam-dir", str(folder / "accounts")]
     command = [
         *(str(toolchain.binary("versitygw")), "--port", service.address, "--quiet"),
         *("--access", service.user, "--secret", service.password),
+        *accounts,
         *("posix", "--versioning-dir", str(folder / "versions"), str(folder / "data")),
     ]
     with _running(command, service.address, folder / "log"):

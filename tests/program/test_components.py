@@ -171,8 +171,11 @@ def test_a_volume_with_one_writer_is_never_given_two(platform: Platform, workloa
 @pytest.mark.parametrize(
     ("workload", "callers"),
     [
-        ("object-store", {"traefik", "dev-platform", "dev-jobs"}),
-        ("registry", {"traefik"}),
+        (
+            "object-store",
+            {"traefik", "dev-platform", "dev-jobs", "dev-models", "dev-monitoring"},
+        ),
+        ("registry", {"traefik", "dev-monitoring"}),
         ("mlflow", {"traefik", "dev-monitoring", "dev-jobs"}),
         ("online-store", {"dev-jobs", "dev-models"}),
         ("credit-default", {"traefik", "dev-monitoring"}),

@@ -26,7 +26,11 @@ _ENVIRONMENT_ONLY = {
     "ONLINE_STORE",
 }
 # Whoever talks to the API needs a token for it.
-_API_CLIENTS = {"Deployment prometheus-operator"}
+_API_CLIENTS = {
+    "Deployment prometheus-operator",
+    "Deployment kube-state-metrics",
+    "Deployment credit-default-watch",
+}
 _VOLUMES = {"persistentVolumeClaim", "secret", "emptyDir", "configMap", "projected"}
 
 
@@ -73,7 +77,11 @@ def fixed_image(container: Spec) -> bool:
 
 
 def secrets_as_files(container: Spec) -> bool:
-    referring = {each["name"] for each in container.get("env", ()) if "valueFrom" in each}
+    referring = {
+        each["name"]
+        for each in container.get("env", ())
+        if "secretKeyRef" in each.get("valueFrom", ())
+    }
     return referring <= _ENVIRONMENT_ONLY and "envFrom" not in container
 
 
@@ -117,7 +125,7 @@ POD_CONTROLS: dict[str, Callable[[Spec], bool]] = {
 @pytest.mark.parametrize("control", POD_CONTROLS)
 def test_every_pod(platform: Platform, control: str) -> None:
     pods = dict(platform("dev", PINNED).pods())
-    assert len(pods) == 10
+    assert len(pods) == 14
     excused = _API_CLIENTS if control.startswith("46") else set()
     failing = {name for name, pod in pods.items() if not POD_CONTROLS[control](pod["spec"])}
     assert failing == excused
@@ -146,8 +154,10 @@ def test_33_every_namespace_admits_restricted_pods_only(platform: Platform) -> N
 def test_34_nothing_of_ours_is_outside_our_namespaces(platform: Platform) -> None:
     seen = platform("dev", PINNED)
     ours = {each["metadata"]["name"] for each in _namespaces(seen)}
+    # Nodes are of the whole cluster, and so is a right to read their metrics.
+    clusters = {"Namespace", "ClusterRole", "ClusterRoleBinding"}
     placed = {
-        each["metadata"]["namespace"] for each in seen.kubernetes() if each["kind"] != "Namespace"
+        each["metadata"]["namespace"] for each in seen.kubernetes() if each["kind"] not in clusters
     }
     assert placed <= ours
 
@@ -206,9 +216,10 @@ def test_53_a_production_model_has_two_replicas_and_an_autoscaler_that_finds_it(
 
 def test_54_every_service_selects_one_workload_and_a_port_that_it_has(platform: Platform) -> None:
     seen = platform("dev", PINNED)
-    # Prometheus' own pods are made by its operator.
-    services = [each for each in seen.of("Service") if each["metadata"]["name"] != "prometheus"]
-    assert len(services) == 6
+    # The pods of these two are made by their operator.
+    operated = {"prometheus", "alertmanager"}
+    services = [each for each in seen.of("Service") if each["metadata"]["name"] not in operated]
+    assert len(services) == 8
     for service in services:
         spec = service["spec"]
         assert spec["type"] == "ClusterIP"
@@ -226,7 +237,7 @@ def test_55_every_host_is_one_name_under_the_stacks_domain(platform: Platform) -
     assert {rule["host"] for each in ingresses for rule in each["spec"]["rules"]} == {
         f"{name}.prod.ferry.test"
         for name in (
-            *("s3", "registry", "mlflow", "prometheus"),
+            *("s3", "registry", "mlflow", "prometheus", "alertmanager"),
             *("credit-default", "credit-default-grpc"),
         )
     }
@@ -234,16 +245,26 @@ def test_55_every_host_is_one_name_under_the_stacks_domain(platform: Platform) -
     assert all("annotations" not in each["metadata"] for each in ingresses)
 
 
-def test_56_rights_are_given_in_one_namespace_to_what_watches_models_alone(
+def test_56_rights_are_given_by_namespace_to_what_watches_but_for_the_nodes_metrics(
     platform: Platform,
 ) -> None:
     seen = platform("dev", PINNED)
-    for kind in ("ClusterRole", "ClusterRoleBinding"):
-        assert seen.of(kind) == []
+    (binding,) = seen.of("ClusterRoleBinding")
+    assert [each["name"] for each in binding["subjects"]] == ["prometheus-auto"]
+    given = {
+        (what, verb)
+        for rule in seen.one("ClusterRole")["rules"]
+        for what in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    finding = {("nodes", verb) for verb in ("get", "list", "watch")}
+    assert given == finding | {("nodes/metrics", "get")}
     subjects = {subject["name"] for each in seen.of("RoleBinding") for subject in each["subjects"]}
     assert {name.removesuffix("-auto") for name in subjects} == {
+        "kube-state-metrics",
         "prometheus",
         "prometheus-operator",
+        "credit-default-watch",
     }
     for rule in (rule for each in seen.of("Role") for rule in each["rules"]):
         assert "*" not in (*rule["verbs"], *rule["resources"], *rule["apiGroups"])

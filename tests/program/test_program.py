@@ -24,24 +24,36 @@ COMPONENTS = Counter(
         "ferry:cluster:Namespace": 4,
         "ferry:storage:ObjectStore": 1,
         "ferry:storage:Bucket": 1,
+        "ferry:storage:BucketAccess": 1,
         "ferry:images:Registry": 1,
         "ferry:tracking:MlflowServer": 1,
         "ferry:features:OnlineStore": 1,
         "ferry:jobs:ModelJobs": 1,
-        "ferry:monitoring:Monitoring": 1,
-        "ferry:monitoring:PrometheusOperator": 1,
+        **dict.fromkeys(
+            (
+                "ferry:monitoring:Monitoring",
+                "ferry:monitoring:PrometheusOperator",
+                "ferry:monitoring:Prometheus",
+                "ferry:monitoring:Alertmanager",
+                "ferry:monitoring:NodeExporter",
+                "ferry:monitoring:BlackboxExporter",
+                "ferry:monitoring:KubeStateMetrics",
+            ),
+            1,
+        ),
     }
 )
 
 
 @pytest.mark.parametrize("stack", STACKS)
 @pytest.mark.parametrize("pins", [{}, PINNED], ids=["platform only", "pinned"])
-def test_a_stack_is_the_platform_and_one_service_for_each_pin(
+def test_a_stack_is_the_platform_and_a_service_and_a_watch_for_each_pin(
     platform: Platform, stack: str, pins: dict
 ) -> None:
     seen = platform(stack, pins)
     components = Counter(each.typ for each in seen.resources if each.typ.startswith("ferry:"))
-    assert components == COMPONENTS + Counter({"ferry:serving:ModelService": len(pins)})
+    for_each = ("ferry:serving:ModelService", "ferry:watch:ModelWatch")
+    assert components == COMPONENTS + Counter(dict.fromkeys(for_each, len(pins)))
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -111,6 +123,7 @@ def test_the_outputs_are_the_contract(platform: Platform) -> None:
             "internalUrl": "http://mlflow.dev-platform.svc",
         },
         "prometheus": {"url": "http://prometheus.dev.ferry.test"},
+        "alertmanager": {"url": "http://alertmanager.dev.ferry.test"},
         "models": {
             "credit-default": {
                 "url": "http://credit-default.dev.ferry.test",
@@ -166,7 +179,7 @@ def test_secrets_are_marked_as_such_on_the_way_to_a_login(build: Build) -> None:
         from components.traffic import Gateway
 
         gateway = Gateway(class_name="traefik", domain="dev.ferry.test", namespace="traefik")
-        args = RegistryArgs(namespace="n", gateway=gateway, size="1Gi", keep=False)
+        args = RegistryArgs(namespace="n", gateway=gateway, monitoring="m", size="1Gi", keep=False)
         registry = Registry("registry", args)
         pulumi.export("password", registry.password)
         pulumi.export("docker config", registry.docker_config_json)
@@ -210,6 +223,7 @@ def test_the_images_of_the_platform_are_pulled_with_the_registrys_login(
         "CronJob credit-default-ingest": [{"name": "pull-jobs-auto"}],
         "CronJob credit-default-train": [{"name": "pull-jobs-auto"}],
         "CronJob credit-default-batch": [{"name": "pull-jobs-auto"}],
+        "Deployment credit-default-watch": [{"name": "pull-jobs-auto"}],
     }
     (login,) = json.loads(seen.one("Secret", "pull-models")["stringData"][".dockerconfigjson"])[
         "auths"
@@ -270,3 +284,19 @@ def test_what_is_not_built_yet_is_refused_by_name(build: Build, record: Recorder
     for key in ("foundation.kind", "monitoring", "models.credit-default.delivery.kind"):
         assert f"Pulumi.dev.yaml: ferry:platform.{key}: " in str(refused.value)
     assert record.resources == []
+
+
+def test_the_platforms_parts_and_every_model_are_asked_whether_they_answer(
+    platform: Platform,
+) -> None:
+    asked = {
+        each["metadata"]["name"]: each["spec"]["targets"]["staticConfig"]["static"]
+        for each in platform("dev", PINNED).of("Probe")
+    }
+    assert asked == {
+        "mlflow": ["http://mlflow.dev-platform.svc/health"],
+        "object-store": ["http://object-store.dev-platform.svc/health"],
+        "registry": ["http://registry.dev-platform.svc/"],
+        "models": ["http://credit-default.dev.ferry.test/v2/health/ready"],
+        "api-server": ["https://kubernetes.default.svc/livez"],
+    }

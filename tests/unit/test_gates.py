@@ -54,6 +54,7 @@ def documents(**changes: object) -> dict[str, Any]:
         },
         "privacy": {"membership_inference": {}},
         "contract": {},
+        "reference": {},
         "signature": {
             "dsseEnvelope": {"payload": base64.b64encode(b"x").decode(), "signatures": [{}]},
             "verificationMaterial": {"publicKey": {"hint": SIGNER.removeprefix("sha256:")}},
@@ -299,6 +300,7 @@ GATE_OF = {
     "signature.json": {"signature"},
     "privacy.json": set(),
     "card.html": set(),
+    "reference.json": set(),
     "signer.pem": {"signature"},
 }
 

@@ -189,7 +189,7 @@ def test_killed_at_any_effect_the_same_command_again_finishes(world: World, afte
         for key, content in world.buckets["dev"].objects.items():
             if key.startswith(folder):
                 assert world.buckets["prod"].objects[key] == content
-    assert killed == 13  # ten files, the image, the pin and the record
+    assert killed == 14  # eleven files, the image, the pin and the record
 
 
 def test_of_eight_that_promote_at_once_one_does(world: World) -> None:

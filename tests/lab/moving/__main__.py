@@ -33,7 +33,13 @@ roles = {
 }
 registry = Registry(
     "registry",
-    RegistryArgs(namespace=roles["platform"], gateway=gateway, size="1Gi", keep=False),
+    RegistryArgs(
+        namespace=roles["platform"],
+        gateway=gateway,
+        monitoring=roles["monitoring"],
+        size="1Gi",
+        keep=False,
+    ),
     inside,
 )
 images = ImageRegistry(host=registry.host, username=registry.username, password=registry.password)

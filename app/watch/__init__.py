@@ -1,0 +1,1 @@
+"""The watch of one model: what it served, held against what was expected."""

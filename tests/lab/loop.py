@@ -1,0 +1,168 @@
+"""A stack with one watched model, the rows to send it, and looks at what comes of them."""
+
+import gzip
+import json
+import time
+from typing import Any
+
+import boto3
+import requests
+
+from tests.lab.clone import Clone
+
+MODEL = "credit-default"
+STACK = "loop"
+WINDOW = 60
+SETTLED = 180
+"""Seconds from a window's end until it is judged: the request log of it is in the bucket then."""
+_ROWS = 1000  # of a request
+# All loans, and those that a lender of bad risks would have: the same rows, other shares.
+_TABLE = """
+import json
+from app.models.credit_default import DEFINITION
+table = DEFINITION.dataset.published()
+names = DEFINITION.schema.names
+rows = table[list(names)].astype(object).where(table[list(names)].notna(), None)
+risky = table["sub_grade"].str[0].isin(list("DEFG"))
+print(json.dumps({"all": rows.to_dict("records"), "risky": rows[risky].to_dict("records")}))
+"""
+
+Rows = list[dict[str, Any]]
+
+
+class Watched(Clone):
+    """A clone whose stack serves and watches MODEL."""
+
+    def rows(self) -> dict[str, Rows]:
+        """The published table's rows as clients send them: `all`, and the `risky` ones alone."""
+        python = ("env", "PYTHONPATH=.", "app/.venv/bin/python")
+        return json.loads(self.run(*python, "-c", _TABLE).splitlines()[-1])
+
+    def settle_for(self, **road: str) -> None:
+        """Changes the road in the stack's file, and how many windows ask for retraining."""
+        settings = ", ".join(f"{name}: {value}" for name, value in road.items())
+        _change(
+            self.file, 'road: {schedule: "0 2 * * *"', f'road: {{schedule: "0 2 * * *", {settings}'
+        )
+        model = self.folder / "app/models/credit_default.py"
+        _change(model, "watch=Watch(", "watch=Watch(drifted_windows=(2, 3), ")
+        self.run("git", "commit", "--all", "--quiet", "--message", "Short windows")
+
+    def ask(self, rows: Rows, number: int) -> None:
+        """Sends `number` of the rows, evenly taken, through the gateway."""
+        step = len(rows) / number
+        chosen = [rows[int(at * step)] for at in range(number)]
+        for first in range(0, number, _ROWS):
+            answer = requests.post(
+                f"http://{MODEL}.{STACK}.ferry.test/predict",
+                json=chosen[first : first + _ROWS],
+                timeout=30,
+            )
+            assert answer.status_code == 200, answer.text
+
+    def figures(self) -> dict[str, float]:
+        """What the watch tells, each series by its text without model and version."""
+        path = f"/api/v1/namespaces/{STACK}-jobs/services/{MODEL}-watch:http/proxy/metrics"
+        found = {}
+        for line in self.kubectl("get", "--raw", path).splitlines():
+            if not line.startswith("#") and f'model="{MODEL}"' in line:
+                series, value = line.rsplit(" ", 1)
+                name, _, labels = series.partition("{")
+                own = [
+                    e
+                    for e in labels.rstrip("}").split(",")
+                    if not e.startswith(("model=", "version="))
+                ]
+                found[name + ("{" + ",".join(own) + "}" if own else "")] = float(value)
+        return found
+
+    def measured(self, series: str) -> float | None:
+        """The newest value of the only series of the model's by that name in Prometheus."""
+        answer = requests.get(
+            f"{self.output('prometheus')['url']}/api/v1/query",
+            params={"query": f'{series}{{model="{MODEL}"}}'},
+            timeout=30,
+        ).json()
+        found = answer["data"]["result"]
+        return float(found[0]["value"][1]) if len(found) == 1 else None
+
+    def until(self, what: str, seconds: float, look: Any) -> Any:  # noqa: ANN401
+        """The first answer of `look` that is one; fails with what the watch said last."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if found := look():
+                return found
+            time.sleep(2)
+        told = self.kubectl("logs", f"deployment/{MODEL}-watch", "-n", f"{STACK}-jobs", "--tail=30")
+        raise AssertionError(f"{what}: not within {seconds} s\n{told}")
+
+    def jobs(self) -> dict[str, dict[str, Any]]:
+        """The Jobs that there are, by name."""
+        listed = json.loads(self.kubectl("get", "jobs", "-n", f"{STACK}-jobs", "-o", "json"))
+        return {each["metadata"]["name"]: each for each in listed["items"]}
+
+    def store(self) -> Any:  # noqa: ANN401 - boto3 has no types of its own
+        """The stack's bucket, as its root."""
+        at, keys = self.output("bucket"), self.output("credentials")["objectStore"]
+        store = boto3.resource(
+            "s3",
+            endpoint_url=at["endpoint"],
+            region_name=at["region"],
+            aws_access_key_id=keys["accessKey"],
+            aws_secret_access_key=keys["secretKey"],
+        )
+        return store.Bucket(at["name"])
+
+    def output(self, name: str) -> Any:  # noqa: ANN401 - whatever the program exports
+        return json.loads(self.pulumi("stack", "output", name, "--show-secrets", "--json"))
+
+    def keys(self, prefix: str) -> list[str]:
+        return [each.key for each in self.store().objects.filter(Prefix=prefix)]
+
+    def document(self, key: str) -> dict[str, Any]:
+        return json.load(self.store().Object(key).get()["Body"])
+
+    def mlflow(self, path: str, /, **asked: str) -> Any:  # noqa: ANN401 - any JSON
+        login = self.output("credentials")["mlflow"]
+        answer = requests.get(
+            f"{self.output('mlflow')['url']}/api/2.0/mlflow/{path}",
+            params=asked,
+            auth=(login["username"], login["password"]),
+            timeout=30,
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def move_back(self, windows: int) -> None:
+        """Writes what the server has logged once more, as traffic of the `windows` before now."""
+        (first, *_) = self.keys(f"requests/{MODEL}/")
+        content = gzip.decompress(self.store().Object(first).get()["Body"].read())
+        lines = [json.loads(line) for line in content.splitlines()]
+        now = time.time()
+        for back in range(1, windows + 1):
+            moved = [
+                {**line, "time": now - back * WINDOW, "id": f"{line['id']}-{back}"}
+                for line in lines
+            ]
+            hour = time.strftime("%Y-%m-%dT%H", time.gmtime(now - back * WINDOW))
+            prefix = first.rsplit("/", 2)[0]
+            self.store().put_object(
+                Key=f"{prefix}/{hour}/moved-{back}.jsonl.gz",
+                Body=gzip.compress("\n".join(map(json.dumps, moved)).encode()),
+            )
+
+    def restart_watch(self) -> None:
+        where = ("-n", f"{STACK}-jobs", f"deployment/{MODEL}-watch")
+        self.kubectl("rollout", "restart", *where)
+        self.kubectl("rollout", "status", "--timeout=120s", *where)
+
+
+def before_a_window_ends(seconds: float) -> None:
+    """Sleeps until so long before the end of a window."""
+    time.sleep((-time.time() - seconds) % WINDOW)
+
+
+def _change(file: Any, old: str, new: str) -> None:  # noqa: ANN401 - a path
+    text = file.read_text()
+    assert text.count(old) == 1, f"{file} has not one {old!r}"
+    file.write_text(text.replace(old, new))

@@ -1,0 +1,112 @@
+"""The loop, closed: drifted traffic ends in a better model's version and a report; steady in none.
+
+The rows are the published table's. The steady windows are what the server logged of a sample of it,
+written again as traffic of the minutes before; the drifted ones are asked of the server itself: the
+same table's loans of grades D to G. No outcome is invented.
+"""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab import loop
+from tests.lab.clone import cloned
+from tests.lab.loop import MODEL, SETTLED, STACK, WINDOW, Watched
+
+pytestmark = pytest.mark.lab
+
+JOB = f"{MODEL}-retrain-1"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """A stack that serves a model which it has trained, and watches it."""
+    made = cloned(tmp_path_factory.mktemp("loop") / "ferry", STACK, MODEL)
+    made.__class__ = Watched
+    assert isinstance(made, Watched)
+    made.settle_for(requestSample="1", window="1m", cooldown="1h")
+    try:
+        made.make("up")
+        made.enter()
+        yield made
+    finally:
+        made.make("purge")
+
+
+def test_steady_windows_start_nothing(stack: Watched) -> None:
+    stack.ask(stack.rows()["all"], 2000)
+    stack.until("a request log", 90, lambda: stack.keys(f"requests/{MODEL}/"))
+    stack.move_back(windows=9)
+    stack.restart_watch()
+    reports = f"reports/drift/{MODEL}/"
+    stack.until("a report of each window", 90, lambda: len(stack.keys(reports)) >= 3)
+    told = stack.until("a judged window", 30, lambda: _judged(stack.figures()))
+    assert told["drift_detected"] == 0
+    drifts = {
+        series: value for series, value in told.items() if series.startswith("feature_drift{")
+    }
+    assert len(drifts) == 21
+    for series, value in drifts.items():
+        assert value <= told[series.replace("feature_drift", "feature_drift_threshold")]
+    assert sum(value for series, value in told.items() if series.startswith("retrainings")) == 0
+    assert stack.jobs() == {}
+    assert stack.keys("signals/retraining/") == []
+
+
+def test_drifted_windows_end_in_a_registered_version_with_its_card_and_a_report(
+    stack: Watched,
+) -> None:
+    risky = stack.rows()["risky"]
+    loop.before_a_window_ends(12)
+    for pause in (20, WINDOW, 0):  # three windows, the first of them cut short
+        stack.ask(risky, 2000)
+        time.sleep(pause)
+    asked = time.time()
+
+    told = stack.until(
+        "the gauge of drift", 2 * WINDOW + SETTLED + 60, lambda: _drifted(stack.figures())
+    )
+    grade = 'feature_drift{feature="sub_grade"}'
+    assert told[grade] > told[grade.replace("feature_drift", "feature_drift_threshold")]
+    stack.until("the same in Prometheus", 60, lambda: stack.measured("drift_detected") == 1)
+
+    job = stack.until("the Job", 2 * WINDOW + 60, lambda: stack.jobs().get(JOB))
+    told_why = job["metadata"]["annotations"]["ferry.dev/reason"]
+    assert told_why.startswith("drift: 2 of the last")
+    assert job["metadata"]["ownerReferences"][0]["name"] == f"{MODEL}-train"
+    print(f"the Job began {time.time() - asked:.0f} s after the last drifted request")
+    stack.kubectl(
+        "wait", "--for=condition=Complete", "--timeout=400s", f"job/{JOB}", "-n", f"{STACK}-jobs"
+    )
+    print(f"it had ended after {time.time() - asked:.0f} s")
+
+    version = stack.mlflow("model-versions/get", name=MODEL, version="2")["model_version"]
+    tags = {tag["key"]: tag["value"] for tag in version["tags"]}
+    assert tags["ferry.retraining"] == JOB
+    assert tags["ferry.champion"] == "1"
+    assert tags["ferry.challenge"] in ("better", "worse", "no different")
+    artifacts = stack.mlflow("artifacts/list", run_id=version["run_id"], path="evidence")
+    assert "evidence/card.md" in {each["path"] for each in artifacts["files"]}
+
+    report = stack.document(f"reports/retraining/{MODEL}/{JOB}.json")
+    assert (report["kind"], report["version"], report["champion"]["alias"]) == ("drift", 2, STACK)
+    assert "sub_grade" in report["figures"]["drifted"]
+    assert f"reports/retraining/{MODEL}/{JOB}.md" in stack.keys("reports/retraining/")
+
+
+def test_no_pin_was_moved_and_one_retraining_was_enough(stack: Watched) -> None:
+    assert stack.pin()["version"] == 1
+    assert list(stack.jobs()) == [JOB]
+    stack.restart_watch()
+    stack.until("a judged window", 60, lambda: _drifted(stack.figures()))
+    time.sleep(WINDOW)
+    assert list(stack.jobs()) == [JOB]
+
+
+def _judged(told: dict[str, float]) -> dict[str, float] | None:
+    return told if "drift_detected" in told else None
+
+
+def _drifted(told: dict[str, float]) -> dict[str, float] | None:
+    return told if told.get("drift_detected") == 1 else None
