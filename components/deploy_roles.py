@@ -19,8 +19,6 @@ class DeployRolesArgs:
     """The environment whose jobs deploy; those of `<environment>-preview` look."""
     looks: Sequence[Statement]
     deploys: Sequence[Statement]
-    boundary: pulumi.Input[str] | None = None
-    """ARN of a policy that bounds the deploying role, whatever it is given."""
 
 
 class DeployRoles(pulumi.ComponentResource):
@@ -43,7 +41,7 @@ class DeployRoles(pulumi.ComponentResource):
         )
         of = f"repo:{args.repository}:environment:{args.environment}"
         self.preview = self._role(f"{name}-preview", issuer.arn, f"{of}-preview", args.looks)
-        self.deploy = self._role(f"{name}-deploy", issuer.arn, of, args.deploys, args.boundary)
+        self.deploy = self._role(f"{name}-deploy", issuer.arn, of, args.deploys)
         self.register_outputs({"preview": self.preview, "deploy": self.deploy})
 
     def _role(
@@ -52,7 +50,6 @@ class DeployRoles(pulumi.ComponentResource):
         issuer: pulumi.Input[str],
         subject: str,
         statements: Sequence[Statement],
-        boundary: pulumi.Input[str] | None = None,
     ) -> pulumi.Output[str]:
         child = pulumi.ResourceOptions(parent=self)
         claims = {f"{_ISSUER}:aud": "sts.amazonaws.com", f"{_ISSUER}:sub": subject}
@@ -67,7 +64,6 @@ class DeployRoles(pulumi.ComponentResource):
                 }
             ),
             max_session_duration=3600,
-            permissions_boundary=boundary,
             opts=child,
         )
         aws.iam.RolePolicy(name, role=role.id, policy=document(*statements), opts=child)

@@ -25,6 +25,8 @@ class EksClusterArgs:
     """Of Kubernetes: `1.34`."""
     region: str
     subnets: Sequence[pulumi.Input[str]]
+    services: str
+    """Addresses of its Services, none of the network's."""
     public_cidrs: Sequence[str]
     """Addresses that reach its API from outside the network; empty: none do."""
     secrets_key: pulumi.Input[str]
@@ -83,7 +85,10 @@ class EksCluster(pulumi.ComponentResource):
                 "node_pools": ["general-purpose", "system"],
                 "node_role_arn": nodes.arn,
             },
-            kubernetes_network_config={"elastic_load_balancing": {"enabled": True}},
+            kubernetes_network_config={
+                "elastic_load_balancing": {"enabled": True},
+                "service_ipv4_cidr": args.services,
+            },
             storage_config={"block_storage": {"enabled": True}},
             vpc_config={
                 "subnet_ids": list(args.subnets),

@@ -87,7 +87,12 @@ class Network(pulumi.ComponentResource):
             availability_zone=zone,
             cidr_block=outer,
             map_public_ip_on_launch=False,
-            tags={"Name": f"{name}-public-{zone}", "kubernetes.io/role/elb": "1"},
+            tags={
+                "Name": f"{name}-public-{zone}",
+                # Load balancers are here, apart from pods: so a policy can tell them by address.
+                "kubernetes.io/role/elb": "1",
+                "kubernetes.io/role/internal-elb": "1",
+            },
             opts=child,
         )
         routed = aws.ec2.RouteTableAssociation(
@@ -115,7 +120,7 @@ class Network(pulumi.ComponentResource):
             availability_zone=zone,
             cidr_block=inner,
             map_public_ip_on_launch=False,
-            tags={"Name": f"{name}-private-{zone}", "kubernetes.io/role/internal-elb": "1"},
+            tags={"Name": f"{name}-private-{zone}"},
             opts=child,
         )
         way = aws.ec2.RouteTableAssociation(

@@ -2,31 +2,39 @@
 
 from collections.abc import Iterator
 
+from infra.account import AwsFoundation
 from infra.complaints import Complaint, SettingsError
 from infra.settings import ClusterFoundation, Monitoring, Settings
 
+BALANCER = "alb"
+"""The Ingress class that an account of Amazon's brings: its load balancers."""
 # Whose weights the controller of deliveries knows how to move, of the classes that are built.
 _ROUTERS = ("traefik",)
 
 
-def refuse(settings: Settings, file: str) -> ClusterFoundation:
-    """The stack's foundation, which is of the one kind that is built.
+def refuse(settings: Settings, file: str) -> ClusterFoundation | AwsFoundation:
+    """The stack's foundation.
 
     Raises SettingsError that names everything in the stack's `file` that is not built.
     """
-    foundation = settings.platform.foundation
     complaints = list(_complaints(settings, file))
-    if complaints or not isinstance(foundation, ClusterFoundation):
+    if complaints:
         raise SettingsError(complaints)
-    return foundation
+    return settings.platform.foundation
 
 
 def _complaints(settings: Settings, file: str) -> Iterator[Complaint]:
     platform, top = settings.platform, "ferry:platform"
-    if not isinstance(platform.foundation, ClusterFoundation):
-        found = repr(platform.foundation.kind)
-        path = (top, "foundation", "kind")
-        yield Complaint(path, found, "'cluster', the only one built", file=file)
+    if platform.mlflow.database == "rds":
+        path = (top, "mlflow", "database")
+        yield Complaint(path, "'rds'", "'volume', the only one built", file=file)
+    balanced = platform.ingress.class_name == BALANCER
+    if balanced != isinstance(platform.foundation, AwsFoundation):
+        path, found = (top, "ingress", "class"), repr(platform.ingress.class_name)
+        kind = platform.foundation.kind
+        wanted = f"{BALANCER!r}, which" if not balanced else f"another: {BALANCER!r}"
+        told = f"{wanted} a foundation of kind {kind} {'brings' if not balanced else 'has not'}"
+        yield Complaint(path, found, told, file=file)
     asked = platform.monitoring
     if asked != Monitoring(retention=asked.retention, receivers=asked.receivers):
         path, built = (top, "monitoring"), "none but retention and receivers, which are built"

@@ -62,6 +62,20 @@ EXEMPTIONS = (
         since=date(2026, 11, 30),
         reason="It lists and watches kinds of its stack's namespaces, and changes nothing.",
     ),
+    Exemption(
+        numbers=("5", "9", "10"),
+        kind="Bucket",
+        name="*-access-logs",
+        since=date(2026, 11, 30),
+        reason="S3 writes logs to no bucket with a key of KMS' or a default lock, nor its own.",
+    ),
+    Exemption(
+        numbers=("34",),
+        kind="ConfigMap",
+        name="amazon-vpc-cni",
+        since=date(2026, 11, 30),
+        reason="By it EKS is told to enforce NetworkPolicies, and looks nowhere else.",
+    ),
     *(
         Exemption(
             numbers=numbers,
@@ -83,6 +97,11 @@ EXEMPTIONS = (
         )
     ),
 )
+
+UNBOUND = {
+    "ecr:GetAuthorizationToken": "A login is to all of the account's registry: IAM knows no part.",
+}
+"""Actions of IAM's that take no resource but `*`, and why."""
 
 
 def exempt(rule: Rule, resource: Resource) -> bool:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from policy.rule import Resource, Stack, rule
+from policy.exceptions import UNBOUND
+from policy.rule import Props, Resource, Stack, rule
 from policy.statements import (
     EVERYBODY,
     allowing,
@@ -62,7 +63,10 @@ def rights_name_actions_and_resources(resource: Resource, _: Stack) -> Iterator[
     for each in allowing(resource):
         if any("*" in action for action in listed(each.get("Action"))):
             yield f"statement {name(each)} has a wildcard for its action"
-        if EVERYBODY in listed(each.get("Resource")):
+        if (
+            EVERYBODY in listed(each.get("Resource"))
+            and set(listed(each["Action"])) - UNBOUND.keys()
+        ):
             yield f"statement {name(each)} is for every resource"
         for key in ("NotAction", "NotResource"):
             if key in each:
@@ -101,7 +105,7 @@ def roles_say_who_takes_them_on(resource: Resource, _: Stack) -> Iterator[str]:
                 yield from _spelt_out(each)
 
 
-def _spelt_out(statement: dict) -> Iterator[str]:
+def _spelt_out(statement: Props) -> Iterator[str]:
     found = {key.rpartition(":")[2]: values for key, values in conditions(statement).items()}
     for claim in ("sub", "aud"):
         if not found.get(claim) or any("*" in str(value) for value in found[claim]):

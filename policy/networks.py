@@ -31,10 +31,10 @@ def security_groups_say_what_for(resource: Resource, _: Stack) -> Iterator[str]:
 )
 def nobody_comes_in_from_anywhere(resource: Resource, _: Stack) -> Iterator[str]:
     """What a security group lets in comes from named addresses or groups, to named ports."""
-    found = {resource.props.get("cidrIpv4"), resource.props.get("cidrIpv6")}
-    found |= set(resource.props.get("cidrBlocks") or ())
-    if found & _ANYWHERE:
-        yield f"it lets in {', '.join(sorted(found & _ANYWHERE))}"
+    found = [resource.props.get("cidrIpv4"), resource.props.get("cidrIpv6")]
+    for each in (*found, *(resource.props.get("cidrBlocks") or ())):
+        if each in _ANYWHERE:
+            yield f"it lets in {each}"
     if resource.props.get("ipProtocol") in ("-1", None) or resource.props.get("fromPort") is None:
         yield "ipProtocol, fromPort and toPort must be given"
 

@@ -45,9 +45,9 @@ class Providers(Mocks):
                 state["metadata"] = {"name": f"{args.name}-auto", **state.get("metadata", {})}
         return f"{args.name}-id", state
 
-    def call(self, args: MockCallArgs) -> tuple[dict[str, Any], None]:
+    def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         if args.token in amazon.ANSWERS:
-            return amazon.ANSWERS[args.token], None
+            return amazon.ANSWERS[args.token], []
         raise RuntimeError(f"{args.token} asks a provider, and a preview from nothing has none")
 
 

@@ -1,7 +1,7 @@
 """The components of the AWS foundation, each by itself."""
 
 import json
-from ipaddress import ip_network
+from ipaddress import IPv4Network
 from itertools import combinations
 from typing import Any
 
@@ -20,7 +20,11 @@ from components.log_bucket import LogBucket, LogBucketArgs
 from components.network import Network, NetworkArgs, subnets
 from components.pod_role import PodRole, PodRoleArgs
 from components.repository import Repository, RepositoryArgs
+from policy.pack import RULES, complaints, violations
+from policy.rule import Resource, Stack
 from preview.amazon import ACCOUNT
+from tests.program.mutants import Mutation, mutants
+from tests.program.mutants_aws import DATABASE
 from tests.program.recorder import Build, Recorder
 
 REGION = "eu-west-1"
@@ -41,6 +45,7 @@ def eks(build: Build, *, public: tuple[str, ...] = (), keep: bool = True) -> Rec
         version="1.34",
         region=REGION,
         subnets=["subnet-a", "subnet-b"],
+        services="172.20.0.0/16",
         public_cidrs=public,
         secrets_key=KEY,
         volumes_key=KEY,
@@ -77,7 +82,7 @@ def statements(given: str) -> list[dict[str, Any]]:
 @given(
     st.integers(8, 20).flatmap(
         lambda length: st.integers(0, 2**length - 1).map(
-            lambda number: f"{ip_network((number << (32 - length), length))}"
+            lambda number: f"{IPv4Network((number << (32 - length), length))}"
         )
     ),
     st.integers(1, 7),
@@ -85,11 +90,11 @@ def statements(given: str) -> list[dict[str, Any]]:
 def test_subnets_lie_in_the_network_apart_from_each_other(cidr: str, zones: int) -> None:
     private, public = subnets(cidr, zones)
     assert (len(private), len(public)) == (zones, zones)
-    every = [ip_network(each) for each in (*private, *public)]
-    assert all(each.subnet_of(ip_network(cidr)) for each in every)
+    every = [IPv4Network(each) for each in (*private, *public)]
+    assert all(each.subnet_of(IPv4Network(cidr)) for each in every)
     assert not any(one.overlaps(other) for one, other in combinations(every, 2))
-    assert min(ip_network(each).num_addresses for each in private) * 8 == (
-        ip_network(cidr).num_addresses
+    assert min(IPv4Network(each).num_addresses for each in private) * 8 == (
+        IPv4Network(cidr).num_addresses
     )
 
 
@@ -243,6 +248,43 @@ def test_a_database_that_is_kept_leaves_a_snapshot(build: Build, keep: bool) -> 
     assert found["skipFinalSnapshot"] is not keep
     assert found.get("finalSnapshotIdentifier") == ("mlflow-final" if keep else None)
     assert "password" not in found
+
+
+@pytest.mark.parametrize("mutation", DATABASE, ids=str)
+def test_a_broken_database_is_noticed_by_its_rule(build: Build, mutation: Mutation) -> None:
+    rule = next(each for each in RULES if each.number == mutation.rule)
+    whole = [Resource.read(each) for each in database(build, keep=True).registered]
+    assert [str(each) for each in violations(whole)] == []
+    tried = [Stack(broken) for _, broken in mutants(mutation, whole)]
+    assert tried
+    for stack in tried:
+        assert [text for each in stack.resources for text in complaints(rule, each, stack)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "props", "number"),
+    [
+        ("eks/nodeGroup:NodeGroup", {}, "32"),
+        ("ec2/launchTemplate:LaunchTemplate", {}, "32"),
+        (
+            "ecr/repositoryPolicy:RepositoryPolicy",
+            {"policy": json.dumps({"Statement": [{**NAMED, "Principal": "*"}]})},
+            "20",
+        ),
+        (
+            "iam/role:Role",
+            {
+                "assumeRolePolicy": json.dumps(
+                    {"Statement": [{**NAMED, "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}]}
+                )
+            },
+            "30",
+        ),
+    ],
+)
+def test_what_no_stack_has_is_noticed_too(kind: str, props: dict[str, Any], number: str) -> None:
+    found = violations([Resource(type=f"aws:{kind}", name="new", props=props)])
+    assert [each.rule.number for each in found] == [number]
 
 
 def test_a_database_is_reached_from_the_cluster_alone(build: Build) -> None:
