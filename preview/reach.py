@@ -59,7 +59,8 @@ def page(stack: str, root: Path) -> str:
     seen = Stack([Resource.read(each) for each in recorded])
     gateway = settings.platform.ingress.namespace
     rows = "".join(_row(each) for each in sorted(ways(seen, outside(gateway)), key=_row))
-    anywhere = "".join(f"| {pod} | {', '.join(ports)} |\n" for pod, ports in outward(seen).items())
+    found = sorted(outward(seen).items())  # the order of registration is nobody's
+    anywhere = "".join(f"| {pod} | {', '.join(ports)} |\n" for pod, ports in found)
     return f"{_HEAD.format(stack=stack)}{rows}{_OUTWARD}{anywhere}"
 
 
