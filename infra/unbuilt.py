@@ -28,13 +28,17 @@ def _complaints(settings: Settings, file: str) -> Iterator[Complaint]:
     if platform.mlflow.database == "rds":
         path = (top, "mlflow", "database")
         yield Complaint(path, "'rds'", "'volume', the only one built", file=file)
-    balanced = platform.ingress.class_name == BALANCER
-    if balanced != isinstance(platform.foundation, AwsFoundation):
+    on_aws = isinstance(platform.foundation, AwsFoundation)
+    if (platform.ingress.class_name == BALANCER) != on_aws:
         path, found = (top, "ingress", "class"), repr(platform.ingress.class_name)
-        kind = platform.foundation.kind
-        wanted = f"{BALANCER!r}, which" if not balanced else f"another: {BALANCER!r}"
-        told = f"{wanted} a foundation of kind {kind} {'brings' if not balanced else 'has not'}"
-        yield Complaint(path, found, told, file=file)
+        wanted = (
+            f"{BALANCER!r}, which is what an account of AWS has"
+            if on_aws
+            else (
+                f"the class of a controller in the cluster; {BALANCER!r} needs foundation.kind aws"
+            )
+        )
+        yield Complaint(path, found, wanted, file=file)
     asked = platform.monitoring
     if asked != Monitoring(retention=asked.retention, receivers=asked.receivers):
         path, built = (top, "monitoring"), "none but retention and receivers, which are built"
