@@ -20,7 +20,8 @@ PINNED_BY = $(if $(shell grep '^ *below:' Pulumi.$(STACK).yaml),promote,release)
 EXPORT := --frozen --quiet --no-emit-project --no-header --no-annotate
 
 .PHONY: help up down purge env preview preview-offline refresh destroy drift release promote deliver \
-    rollback retrain keep status unit validate-subset test check format lock bench bench-serving
+    rollback retrain keep status unit validate-subset test check format lock bench bench-serving \
+    bench-deliveries
 
 help: ## List the commands
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 26
@@ -148,6 +149,12 @@ bench-serving: .venv app/.venv ## Measure the server and the data checks beside 
 	$(PYTHON) -m benchmarks.serving_load
 	$(PYTHON) -m benchmarks.grpc_serving
 	$(APP) -m benchmarks.validation
+
+bench-deliveries: .venv ## Measure deliveries: killed, at once, and on a lab of its own under load
+	@$(PYTHON) -m lab.toolchain
+	$(PYTHON) -m benchmarks.contest
+	$(PYTHON) -m benchmarks.kills
+	$(PYTHON) -m benchmarks.deliveries --folder "$$HOME/.cache/ferry/bench"
 
 .venv: uv.lock pyproject.toml
 	@$(UV) sync --locked --compile-bytecode && touch $@

@@ -1,8 +1,9 @@
-"""The API server, as a pod with a service account sees it: get one object, list some."""
+"""The API server, as a pod with a service account sees it: get one object, list some, patch one."""
 
 import json
 import os
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -42,22 +43,39 @@ class Cluster:
 
     async def get(self, version: str, kind: str, name: str) -> dict[str, Any]:
         """An object; `kind` is the plural of its resource. Raises `Unanswered`."""
-        return await self._read(version, f"{kind}/{name}", {})
+        return await self._asked("GET", version, f"{kind}/{name}")
 
     async def list(self, version: str, kind: str, selector: str) -> list[dict[str, Any]]:
         """The objects with these labels. Raises `Unanswered`."""
-        found = (await self._read(version, kind, {"labelSelector": selector})).get("items")
+        answer = await self._asked("GET", version, kind, params={"labelSelector": selector})
+        found = answer.get("items")
         if not isinstance(found, list):
             raise Unanswered(f"the API server's list of {kind} has no items")
         return found
 
-    async def _read(self, version: str, path: str, query: dict[str, str]) -> dict[str, Any]:
+    async def patch(self, version: str, kind: str, name: str, change: dict[str, Any]) -> None:
+        """Merge a change into an object, or the part of it after a slash. Raises `Unanswered`."""
+        merge = {"content-type": "application/merge-patch+json"}
+        await self._asked("PATCH", version, f"{kind}/{name}", merge, data=json.dumps(change))
+
+    async def _asked(
+        self,
+        method: str,
+        version: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,  # noqa: ANN401 - as aiohttp takes it
+    ) -> dict[str, Any]:
         group = f"apis/{version}" if "/" in version else f"api/{version}"
         try:
-            async with self.session.get(
+            async with self.session.request(
+                method,
                 f"{self.url}/{group}/namespaces/{self.namespace}/{path}",
-                params=query,
-                headers={"authorization": f"Bearer {self.token.read_text().strip()}"},
+                headers={
+                    "authorization": f"Bearer {self.token.read_text().strip()}",
+                    **(headers or {}),
+                },
+                **more,
                 ssl=self.trust,
                 timeout=_TIMEOUT,
                 allow_redirects=False,

@@ -20,6 +20,7 @@ from analysis.cluster import Cluster, Unanswered
 
 LOOK_SECONDS = 1.0
 HASH = "rollouts-pod-template-hash"
+_ROLLOUTS = "argoproj.io/v1alpha1"
 _BAD = ("Failed", "Error", "Inconclusive")
 
 Object = Mapping[str, Any]
@@ -36,31 +37,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def _delivered(options: argparse.Namespace) -> dict[str, Any]:
     async with aiohttp.ClientSession() as session:
         cluster = Cluster.inside(session, options.namespace)
-        return await wait(cluster, options.rollout, options.image, options.deadline)
+        return await wait(
+            cluster, options.rollout, options.image, options.deadline, at_once=options.at_once
+        )
 
 
-async def wait(cluster: Cluster, rollout: str, image: str, deadline: float) -> dict[str, Any]:
-    """The document of the end: `delivered`, `reason`, and the judge's `verdict` if there is one."""
+async def wait(
+    cluster: Cluster, rollout: str, image: str, deadline: float, *, at_once: bool = False
+) -> dict[str, Any]:
+    """The document of the end: `delivered`, `reason`, and the judge's `verdict` if there is one.
+
+    With `at_once` the release goes live as soon as its pods are ready, whatever is judged.
+    """
     end = time.monotonic() + deadline
-    told = state = ""
+    told = ""
+    seen: Object | None = None
     while True:
         try:
-            found = await cluster.get("argoproj.io/v1alpha1", "rollouts", rollout)
-            state = _state(found)
-            current = await _serves(cluster, found, image)
-            if current and _healthy(found):
+            found = await cluster.get(_ROLLOUTS, "rollouts", rollout)
+            unseen = await _unseen(cluster, found, image)
+            state, seen = f"{unseen}{_state(found)}", None if unseen else found
+            if seen and _healthy(seen):
                 return {"delivered": True, "reason": f"{rollout} is healthy", "image": image}
-            if current and _given_up(found):
-                return await _failure(cluster, found, image, state)
-            state = state if current else f"no pod has {image} yet; {state}"
+            if seen and _given_up(seen):
+                return await _failure(cluster, seen, image, state)
+            if seen and at_once and not seen["status"].get("promoteFull"):
+                change = {"status": {"promoteFull": True}}
+                await cluster.patch(_ROLLOUTS, "rollouts", f"{rollout}/status", change)
+        except _Superseded as other:
+            return {"delivered": False, "reason": str(other), "image": image}
         except Unanswered as error:
             state = str(error)
         if state != told:
             words.log("waiting", rollout=rollout, state=state)
             told = state
         if time.monotonic() >= end:
-            return await _late(cluster, rollout, image, f"not done in {deadline:g} s: {state}")
+            return await _failure(cluster, seen, image, f"not done in {deadline:g} s: {state}")
         await asyncio.sleep(LOOK_SECONDS)
+
+
+class _Superseded(Exception):
+    """Another release has been put in the place of the one that is waited for."""
 
 
 def _state(rollout: Object) -> str:
@@ -69,29 +86,39 @@ def _state(rollout: Object) -> str:
     return f"{status.get('phase', 'no status')}{f', {message}' if message else ''}"
 
 
-async def _serves(cluster: Cluster, rollout: Object, image: str) -> bool:
-    """Whether the Rollout's present release, of which there may be no pod yet, has the image."""
-    release = (rollout.get("status") or {}).get("currentPodHash")
-    if not release:
-        return False
-    for pod in await cluster.list("v1", "pods", f"{HASH}={release}"):
-        images = [container.get("image", "") for container in pod["spec"]["containers"]]
-        if any(each.endswith(f"@{image}") or each == image for each in images):
-            return True
-    return False
+async def _unseen(cluster: Cluster, rollout: Object, image: str) -> str:
+    """Why the Rollout's status is not yet one of the release with the image; empty when it is.
 
-
-def _fresh(rollout: Object) -> bool:
-    """Whether the controller has seen the last change."""
+    The release is what the Deployment holds that the Rollout refers to. The status is of it once
+    the controller has seen the last change of both, and made the ReplicaSet of its pods.
+    """
     status = rollout.get("status") or {}
-    return str(status.get("observedGeneration")) == str(rollout["metadata"].get("generation"))
+    written = await cluster.get("apps/v1", "deployments", rollout["spec"]["workloadRef"]["name"])
+    if image not in (others := _images(written)):
+        raise _Superseded(f"another release took the place of {image}: {', '.join(others)}")
+    for name, observed, of in (
+        ("Rollout", "observedGeneration", rollout),
+        ("Deployment", "workloadObservedGeneration", written),
+    ):
+        if str(status.get(observed)) != str(of["metadata"].get("generation")):
+            return f"the controller has not seen the {name}'s last change; "
+    release = status.get("currentPodHash")
+    sets = await cluster.list("apps/v1", "replicasets", f"{HASH}={release}") if release else []
+    if not any(image in _images(each) for each in sets):
+        return f"no ReplicaSet has {image} yet; "
+    return ""
+
+
+def _images(workload: Object) -> list[str]:
+    """The digests, or else names, of the images that its pods have."""
+    containers = workload["spec"]["template"]["spec"]["containers"]
+    return [container.get("image", "").rpartition("@")[2] for container in containers]
 
 
 def _healthy(rollout: Object) -> bool:
     status = rollout.get("status") or {}
     return (
-        _fresh(rollout)
-        and not status.get("abort")
+        not status.get("abort")
         and status.get("phase") == "Healthy"
         and status.get("stableRS") == status.get("currentPodHash")
     )
@@ -99,24 +126,22 @@ def _healthy(rollout: Object) -> bool:
 
 def _given_up(rollout: Object) -> bool:
     status = rollout.get("status") or {}
-    return _fresh(rollout) and (bool(status.get("abort")) or status.get("phase") == "Degraded")
+    return bool(status.get("abort")) or status.get("phase") == "Degraded"
 
 
-async def _late(cluster: Cluster, name: str, image: str, state: str) -> dict[str, Any]:
-    try:
-        found = await cluster.get("argoproj.io/v1alpha1", "rollouts", name)
-        return await _failure(cluster, found, image, state)
-    except Unanswered:
-        return {"delivered": False, "reason": state, "image": image}
+async def _failure(
+    cluster: Cluster, rollout: Object | None, image: str, state: str
+) -> dict[str, Any]:
+    """Why: the judge's words, else what the release's pods said, else the state.
 
-
-async def _failure(cluster: Cluster, rollout: Object, image: str, state: str) -> dict[str, Any]:
-    """Why: the judge's words, else what the release's pods said, else the Rollout's state."""
-    release = (rollout.get("status") or {}).get("currentPodHash") or ""
+    `rollout` is None where its status tells nothing of the release.
+    """
     document: dict[str, Any] = {"delivered": False, "reason": state, "image": image}
+    if rollout is None:
+        return document
+    release = rollout["status"]["currentPodHash"]
     try:
-        name = rollout["metadata"]["name"]
-        if verdict := await _verdict(cluster, name, release):
+        if verdict := await _verdict(cluster, rollout, release):
             reason = verdict.get("reason", state)
             return {**document, "reason": reason, "verdict": verdict}
         if said := await _said(cluster, release):
@@ -126,13 +151,20 @@ async def _failure(cluster: Cluster, rollout: Object, image: str, state: str) ->
     return document
 
 
-async def _verdict(cluster: Cluster, rollout: str, release: str) -> dict[str, Any] | None:
-    """What the newest failed analysis of the release was told by its Job."""
+async def _verdict(cluster: Cluster, rollout: Object, release: str) -> dict[str, Any] | None:
+    """What the newest failed analysis of this revision was told by its Job.
+
+    A release that is offered again has the same hash, and another revision.
+    """
     runs = [
         run
-        for run in await cluster.list("argoproj.io/v1alpha1", "analysisruns", f"{HASH}={release}")
+        for run in await cluster.list(_ROLLOUTS, "analysisruns", f"{HASH}={release}")
         if (run.get("status") or {}).get("phase") in _BAD
-        and any(o.get("name") == rollout for o in run["metadata"].get("ownerReferences", ()))
+        and _revision(run) == _revision(rollout)
+        and any(
+            owner.get("name") == rollout["metadata"]["name"]
+            for owner in run["metadata"].get("ownerReferences", ())
+        )
     ]
     runs.sort(key=lambda run: run["metadata"]["creationTimestamp"], reverse=True)
     for run in runs[:1]:
@@ -149,9 +181,13 @@ async def _verdict(cluster: Cluster, rollout: str, release: str) -> dict[str, An
     return None
 
 
+def _revision(of: Object) -> str | None:
+    return (of["metadata"].get("annotations") or {}).get("rollout.argoproj.io/revision")
+
+
 async def _said(cluster: Cluster, release: str) -> str:
     """The last words of a release's pods that do not run, or what they wait for."""
-    pods = await cluster.list("v1", "pods", f"{HASH}={release}") if release else []
+    pods = await cluster.list("v1", "pods", f"{HASH}={release}")
     return next(filter(None, (_message(pod) for pod in pods)), "") or next(
         filter(None, (_waiting(pod) for pod in pods)), ""
     )
@@ -202,6 +238,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rollout", required=True)
     parser.add_argument("--image", required=True, help="sha256:… of the image that is to serve")
     parser.add_argument("--deadline", type=int, required=True, help="seconds")
+    parser.add_argument("--at-once", action="store_true", help="end the steps without a verdict")
     parser.add_argument("--termination-log", type=Path, default=words.TERMINATION_LOG)
     return parser
 

@@ -206,7 +206,7 @@ def interval(alarms: list[int], windows: int) -> tuple[float, float, float]:
 
 
 def seconds(pool: pd.DataFrame, draw: Draw) -> tuple[float, float]:
-    """CPU, for 10,000 rows of 20 columns: `measure`, and Evidently's report as it comes."""
+    """CPU of 10,000 rows by 20 columns: `measure`, and Evidently's report with its own tests."""
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
 

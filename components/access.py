@@ -12,7 +12,10 @@ WATCH = (*LOOK, "watch")
 
 
 def rule(
-    group: str, resources: Sequence[str], verbs: Sequence[str], names: Sequence[str] = ()
+    group: str,
+    resources: Sequence[str],
+    verbs: Sequence[str],
+    names: Sequence[pulumi.Input[str]] = (),
 ) -> k8s.rbac.v1.PolicyRuleArgsDict:
     """`verbs` on all `resources` of an API group, or on those with the `names` alone."""
     return {

@@ -10,6 +10,7 @@ import pulumi_kubernetes as k8s
 from components import exporter, hardening, traffic
 from components.labels import labels
 from components.scraping import probe
+from components.traffic import Gateway
 
 _IMAGE = "quay.io/prometheus/blackbox-exporter:v0.27.0"
 _VERSION = _IMAGE.rpartition(":v")[2]
@@ -39,6 +40,10 @@ _MODULES = {
 @dataclass(frozen=True, kw_only=True)
 class BlackboxExporterArgs:
     namespace: pulumi.Input[str]
+    platform: pulumi.Input[str]
+    """Where the pods are that it asks directly."""
+    gateway: Gateway
+    """Through which it asks all others."""
     addresses: Mapping[str, Sequence[pulumi.Input[str]]]
     """By job, what has to answer 200."""
 
@@ -56,10 +61,12 @@ class BlackboxExporter(pulumi.ComponentResource):
         super().__init__("ferry:monitoring:BlackboxExporter", NAME, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         traffic.service(NAME, args.namespace, child)
-        # Addresses of the stack's are pods or the Ingress controller's, wherever that is.
         ways: list[k8s.networking.v1.NetworkPolicyEgressRuleArgsDict] = [
-            {"ports": [{"port": port} for port in (80, 443, 6443)]},
-            {"to": [traffic.pods_of(args.namespace)], "ports": [{"port": "http"}]},
+            {"to": [traffic.pods_of(args.platform)], "ports": [{"port": "http"}]},
+            # The stack's hosts are the Ingress controller's pods, or a balancer before them.
+            {"to": traffic.peers(args.gateway.namespace)},
+            {"ports": [{"port": 80}, {"port": 443}]},
+            traffic.API_SERVER,
         ]
         exporter.closed(NAME, args.namespace, child, egress=ways)
         self._deployment(args)

@@ -29,6 +29,8 @@ class How:
     judge: Judge
     controller: list[pulumi.Resource]
     """What makes Rollouts move; they end before it does."""
+    at_once: bool = False
+    """Without steps or verdict: the release goes back to one that served before."""
 
     @property
     def seconds(self) -> int:
@@ -128,9 +130,11 @@ class Delivery(pulumi.ComponentResource):
             namespace=args.namespace,
             judge=how.judge,
             rollout=self.rollout,
+            deployment=args.deployment,
             image=args.image,
             template=pulumi.Output.json_dumps(args.template).apply(_digest),
             seconds=how.seconds,
+            at_once=how.at_once,
             pull_secret=args.pull_secret,
             opts=child,
         )
@@ -215,7 +219,8 @@ def _blue_green(stable: k8s.core.v1.Service, canary: k8s.core.v1.Service) -> dic
         "previewService": canary.metadata["name"],
         "autoPromotionEnabled": True,
         "abortScaleDownDelaySeconds": _REST,
-        "scaleDownDelaySeconds": 3 * _REST,
+        # A release whose pods wait for their end goes live unjudged when it is offered again.
+        "scaleDownDelayRevisionLimit": 0,
     }
 
 

@@ -116,15 +116,19 @@ def delivered(
     namespace: pulumi.Input[str],
     judge: Judge,
     rollout: pulumi.Input[str],
+    deployment: pulumi.Input[str],
     image: pulumi.Input[str],
     template: pulumi.Input[str],
     seconds: int,
+    at_once: bool,
     pull_secret: pulumi.Input[str] | None,
     opts: pulumi.ResourceOptions,
 ) -> None:
     """The Job that succeeds when the release is live, and else fails with the verdict's reason.
 
-    One for each release; another `template` of its pods has it run again.
+    One for each delivery: its name is new each time, so that none takes the word of a Job that a
+    killed update left behind, and nothing that the Job is made of keeps it from being made. Another
+    `template` of the release's pods, which `deployment` holds, has it run again.
     """
     name = f"{model}-delivery"
     account = hardening.service_account(name, namespace, opts)
@@ -136,11 +140,13 @@ def delivered(
         image=digest,
         deadline=str(seconds),
     )
+    if at_once:
+        command.append("--at-once")
     ready: list[pulumi.Resource] = [
         grant(
             name,
             namespace=namespace,
-            rules=_rules(model),
+            rules=_rules(model, deployment, at_once=at_once),
             account=account,
             home=namespace,
             opts=opts,
@@ -150,7 +156,6 @@ def delivered(
     k8s.batch.v1.Job(
         name,
         metadata={
-            "name": digest.apply(lambda text: f"{name}-{text.removeprefix('sha256:')[:8]}"),
             "namespace": namespace,
             "labels": labels(name),
             # One that failed is asked again by the next update, whatever it changes.
@@ -180,12 +185,17 @@ def delivered(
     )
 
 
-def _rules(model: str) -> list[k8s.rbac.v1.PolicyRuleArgsDict]:
-    """What shows how the model's Rollout is, and why an analysis of it failed."""
+def _rules(
+    model: str, deployment: pulumi.Input[str], *, at_once: bool
+) -> list[k8s.rbac.v1.PolicyRuleArgsDict]:
+    """What shows how the model's Rollout is and why an analysis failed; what ends its steps."""
+    whole = [rule("argoproj.io", ["rollouts/status"], ["patch"], [model])] if at_once else []
     return [
+        *whole,
         rule("argoproj.io", ["rollouts"], ["get"], [model]),
+        rule("apps", ["deployments"], ["get"], [deployment]),
+        rule("apps", ["replicasets"], LOOK),
         rule("argoproj.io", ["analysisruns"], LOOK),
-        rule("batch", ["jobs"], LOOK),
         rule("", ["pods"], LOOK),
     ]
 

@@ -93,6 +93,8 @@ def _container(model: str, args: ModelWatchArgs) -> k8s.core.v1.ContainerArgsDic
         "env": list(args.environment),
         "ports": [{"name": "http", "container_port": _PORT}],
         "security_context": hardening.CONTAINER,
+        # 208 MB with 69,000 predictions in memory and windows of 11,505 rows; a page of one that
+        # drifted takes 350 MB more while it is drawn, a million predictions some 80.
         "resources": hardening.resources(
             cpu="50m", memory="256Mi", cpu_limit="1", memory_limit="768Mi"
         ),

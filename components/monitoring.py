@@ -11,6 +11,7 @@ from components import alertmanager, blackbox_exporter, kube_state_metrics, node
 from components.alertmanager import Alertmanager, AlertmanagerArgs
 from components.blackbox_exporter import BlackboxExporter, BlackboxExporterArgs
 from components.exporter import PROMETHEUS
+from components.grafana import Grafana, GrafanaArgs
 from components.kube_state_metrics import KubeStateMetrics
 from components.labels import labels
 from components.node_exporter import NodeExporter
@@ -51,6 +52,8 @@ class MonitoringArgs:
     """By job, what has to answer 200."""
     rules: Sequence[Mapping[str, Any]] = ()
     """Groups of rules, as Prometheus documents them."""
+    screens: Mapping[str, str] = field(default_factory=dict)
+    """Grafana's, JSON by file name; where there are none, there is no Grafana."""
 
 
 class Monitoring(pulumi.ComponentResource):
@@ -59,6 +62,7 @@ class Monitoring(pulumi.ComponentResource):
     url: pulumi.Output[str]
     internal_url: pulumi.Output[str]
     alertmanager_url: pulumi.Output[str]
+    grafana: Grafana | None
 
     def __init__(
         self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None
@@ -70,7 +74,12 @@ class Monitoring(pulumi.ComponentResource):
         NodeExporter(here, child)
         KubeStateMetrics(here, args.namespaces, child)
         BlackboxExporter(
-            BlackboxExporterArgs(namespace=here, addresses=args.addresses),
+            BlackboxExporterArgs(
+                namespace=here,
+                platform=args.namespaces["platform"],
+                gateway=args.gateway,
+                addresses=args.addresses,
+            ),
             child,
             ready=operator.ready,
         )
@@ -94,7 +103,7 @@ class Monitoring(pulumi.ComponentResource):
                 namespaces=args.namespaces,
                 environment=args.environment,
                 gateway=args.gateway,
-                callers=args.callers,
+                callers=[*args.callers, *([here] if args.screens else [])],
                 retention=args.retention,
                 size=args.size,
                 scraped=list(scraped.values()),
@@ -104,6 +113,18 @@ class Monitoring(pulumi.ComponentResource):
         )
         self.url, self.internal_url = prometheus.url, prometheus.internal_url
         self.alertmanager_url = tells.url
+        self.grafana = None
+        if args.screens:
+            self.grafana = Grafana(
+                "grafana",
+                GrafanaArgs(
+                    namespace=here,
+                    gateway=args.gateway,
+                    prometheus_url=prometheus.internal_url,
+                    dashboards=args.screens,
+                ),
+                child,
+            )
         self.register_outputs({"url": self.url, "alertmanagerUrl": self.alertmanager_url})
 
     def _objects(
@@ -131,6 +152,17 @@ class Monitoring(pulumi.ComponentResource):
         return [*monitors, made]
 
 
+def of_models(namespace: pulumi.Input[str]) -> Scraped:
+    """The pods of every model there; a sample tells which release it comes from."""
+    return Scraped(
+        namespace=namespace,
+        chosen=having("ferry.dev/model"),
+        job="models",
+        interval=_OF_MODELS,
+        marks=[_RELEASE],
+    )
+
+
 def _scraped(args: MonitoringArgs) -> dict[str, Scraped]:
     here, platform = args.namespaces["monitoring"], args.namespaces["platform"]
     own = (
@@ -141,13 +173,7 @@ def _scraped(args: MonitoringArgs) -> dict[str, Scraped]:
         PROMETHEUS,
     )
     return {
-        "models": Scraped(
-            namespace=args.namespaces["models"],
-            chosen=having("ferry.dev/model"),
-            job="models",
-            interval=_OF_MODELS,
-            marks=[_RELEASE],
-        ),
+        "models": of_models(args.namespaces["models"]),
         "watches": Scraped(
             namespace=args.namespaces["jobs"], chosen=having("ferry.dev/watch"), job="watch"
         ),

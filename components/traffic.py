@@ -177,9 +177,10 @@ def pods_of(namespace: pulumi.Input[str]) -> k8s.networking.v1.NetworkPolicyPeer
     return {"namespace_selector": {"match_labels": {"kubernetes.io/metadata.name": namespace}}}
 
 
-def _peers(
+def peers(
     caller: pulumi.Input[str] | Addresses,
 ) -> list[k8s.networking.v1.NetworkPolicyPeerArgsDict]:
+    """A caller, as the ends of a connection that it has."""
     if isinstance(caller, Addresses):
         return [{"ip_block": {"cidr": cidr}} for cidr in caller.cidrs]
     return [pods_of(caller)]
@@ -218,7 +219,7 @@ def allow(
             # A rule without callers would let everybody in.
             "ingress": [
                 {
-                    "from_": [peer for caller in callers for peer in _peers(caller)],
+                    "from_": [peer for caller in callers for peer in peers(caller)],
                     "ports": [{"port": port} for port in ports],
                 }
             ]

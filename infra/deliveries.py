@@ -1,5 +1,7 @@
 """How each model's releases are delivered: the controller, once, and the image that judges."""
 
+from pathlib import Path
+
 import pulumi
 
 from components.delivery import How
@@ -8,6 +10,7 @@ from components.rollouts_controller import RolloutsController, RolloutsControlle
 from infra.built import built
 from infra.foundations import Foundation
 from infra.models import BlueGreen, Canary
+from infra.rollbacks import going_back
 from infra.settings import Settings
 from infra.words import seconds
 
@@ -24,6 +27,7 @@ def deliveries(
     if not moved:
         return {}
     roles = foundation.namespaces
+    back = going_back(Path("ledger", f"{wanted.platform.environment}.jsonl"), wanted.pins)
     controller = RolloutsController(
         "argo-rollouts",
         RolloutsControllerArgs(
@@ -42,6 +46,7 @@ def deliveries(
                 deadline=seconds(way.deadline),
             ),
             controller=controller.ready,
+            at_once=name in back,
         )
         for name, way in moved.items()
     }

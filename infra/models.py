@@ -19,6 +19,9 @@ from infra.words import (
     seconds,
 )
 
+_SHORTEST_WINDOW = 60
+"""Seconds; the servers write their rows once a minute."""
+
 
 class Scaling(Strict):
     """Replica bounds of the autoscaler and the CPU use that it aims at."""
@@ -92,7 +95,13 @@ class Road(Strict):
     request_sample: Fraction = 0.1
     """Share of the scored rows that are kept for the watch; 0: no request log, and no watch."""
     window: Duration = "1h"
-    """Of the traffic that is held against training at once."""
+    """Of the traffic that is held against training at once; a minute at the least."""
+
+    @model_validator(mode="after")
+    def _long_enough(self) -> Self:
+        if seconds(self.window) < _SHORTEST_WINDOW:
+            raise PydanticCustomError("expected", "a window of at least 1m")
+        return self
 
 
 class Model(Strict):

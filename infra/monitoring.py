@@ -7,7 +7,7 @@ from components.monitoring import Monitoring, MonitoringArgs
 from components.traffic import Gateway
 from infra.foundations import Foundation
 from infra.settings import Receivers, Settings
-from monitoring import routes
+from monitoring import routes, rules
 
 _GIB = 10
 # Those whose metrics are on a port of their own; the foundation names its own.
@@ -34,9 +34,17 @@ def monitoring(
             outside=named.ports,
             ports={**foundation.metrics, **_PORTS},
             addresses=_addresses(wanted, foundation, gateway, mlflow),
+            rules=rules.groups(settings.runbooks),
+            screens=_screens() if settings.grafana else {},
         ),
         pulumi.ResourceOptions(provider=foundation.cluster),
     )
+
+
+def _screens() -> dict[str, str]:
+    from monitoring import dashboards  # dear to import, and not every stack has a Grafana
+
+    return dashboards.texts()
 
 
 def _addresses(

@@ -79,6 +79,7 @@ class Credentials(_Shape):
     object_store: StoreKeys | None = None
     mlflow: Login
     registry: Login | None = None
+    grafana: Login | None = None
 
 
 class StackOutputs(_Shape):

@@ -193,7 +193,7 @@ def _export(
     watching: Monitoring,
     models: dict[str, dict[str, Any]],
 ) -> None:
-    store, images = foundation.store, foundation.images
+    store, images, screens = foundation.store, foundation.images, watching.grafana
     registry = images.registry
     outputs.export(
         environment=platform.environment,
@@ -204,6 +204,7 @@ def _export(
         prometheus={"url": watching.url},
         alertmanager={"url": watching.alertmanager_url},
         models=models,
+        **({"grafana": {"url": screens.url}} if screens else {}),
         secret={
             "objectStore": {"accessKey": store.root.access, "secretKey": store.root.secret}
             if store.root
@@ -212,5 +213,10 @@ def _export(
             "registry": {"username": registry.username, "password": registry.password}
             if images.docker_config_json is not None
             else None,
+            **(
+                {"grafana": {"username": screens.username, "password": screens.password}}
+                if screens
+                else {}
+            ),
         },
     )

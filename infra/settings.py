@@ -110,6 +110,8 @@ class Receivers(Strict):
 class Monitoring(Strict):
     retention: Duration = "7d"
     grafana: Flag = False
+    runbooks: Word = "docs/runbooks"
+    """Where people open the folder of that name; every alert links to its page there."""
     receivers: Receivers = Receivers()
 
 

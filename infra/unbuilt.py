@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from infra.account import AwsFoundation
 from infra.complaints import Complaint, SettingsError
-from infra.settings import ClusterFoundation, Monitoring, Settings
+from infra.settings import ClusterFoundation, Settings
 
 BALANCER = "alb"
 """The Ingress class that an account of Amazon's brings: its load balancers."""
@@ -39,10 +39,6 @@ def _complaints(settings: Settings, file: str) -> Iterator[Complaint]:
             )
         )
         yield Complaint(path, found, wanted, file=file)
-    asked = platform.monitoring
-    if asked != Monitoring(retention=asked.retention, receivers=asked.receivers):
-        path, built = (top, "monitoring"), "none but retention and receivers, which are built"
-        yield Complaint(path, "settings", built, file=file)
     for name, model in platform.models.items():
         if model.delivery.kind != "rolling" and platform.ingress.class_name not in _ROUTERS:
             path = (top, "models", name, "delivery", "kind")

@@ -59,8 +59,8 @@ def page(stack: str, root: Path) -> str:
     seen = Stack([Resource.read(each) for each in recorded])
     gateway = settings.platform.ingress.namespace
     rows = "".join(_row(each) for each in sorted(ways(seen, outside(gateway)), key=_row))
-    found = sorted(outward(seen).items())  # the order of registration is nobody's
-    anywhere = "".join(f"| {pod} | {', '.join(ports)} |\n" for pod, ports in found)
+    further = sorted(outward(seen).items())  # registered in no fixed order
+    anywhere = "".join(f"| {pod} | {', '.join(ports)} |\n" for pod, ports in further)
     return f"{_HEAD.format(stack=stack)}{rows}{_OUTWARD}{anywhere}"
 
 

@@ -12,6 +12,8 @@ from promotion.dossier import Evidence
 from promotion.refusals import DependencyDown
 from promotion.stack import Stack
 
+_PATIENCE = 1800.0  # seconds for one image; a registry that hangs would else be waited for forever
+
 
 def copy_evidence(found: Evidence, target: Stack) -> None:
     """Store the evidence in the target's bucket, locked for as long as the target locks.
@@ -58,11 +60,16 @@ def copy_image(
 def _skopeo(*arguments: str) -> None:
     try:
         done = subprocess.run(
-            ["skopeo", *arguments], capture_output=True, text=True, errors="replace", check=False
-        )
+            ["skopeo", *arguments], capture_output=True, text=True, errors="replace", check=False,
+            timeout=_PATIENCE,
+        )  # fmt: skip
     except FileNotFoundError as error:
         raise DependencyDown(
             "there is no `skopeo` on PATH, which copies images between registries; install it"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise DependencyDown(
+            f"`skopeo {arguments[0]}` was given up after {_PATIENCE:g} s: a registry hangs"
         ) from error
     if done.returncode:
         raise DependencyDown(f"`skopeo {arguments[0]}` failed: {done.stderr.strip()[-1000:]}")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from promotion import engines
+from promotion import engines, state
 from promotion.refusals import Conflict, DependencyDown
 from promotion.stack import Stack
 
@@ -114,7 +114,10 @@ def preview(stack: Stack) -> list[dict[str, str]]:
 def _document(stack: Stack, *arguments: str) -> dict[str, Any]:
     code, printed = _run(stack, *arguments, echo=False)
     if code:
-        raise DependencyDown(f"`pulumi {arguments[0]}` failed for {stack.name}: {printed[-1000:]}")
+        raise DependencyDown(
+            f"`pulumi {arguments[0]}` failed for {stack.name}: {printed[-1000:].strip()}"
+            + state.remedy(printed, stack.name, stack.directory, engines.environment(stack.name))
+        )
     try:
         return json.loads(printed[printed.index("{") :])
     except ValueError as error:
@@ -122,9 +125,9 @@ def _document(stack: Stack, *arguments: str) -> dict[str, Any]:
 
 
 def _run(stack: Stack, *arguments: str, echo: bool) -> tuple[int, str]:
-    """Exit code and what was printed: both streams with `echo`, else the one of answers."""
-    # A file, not a pipe: an engine whose ferry was killed can still print, and so end in order.
-    with tempfile.TemporaryFile() as printed:
+    """Exit code and what was printed: both streams with `echo`, else the answer or the errors."""
+    # Files, not pipes: an engine whose ferry was killed can still print, and so end in order.
+    with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as errors:
         try:
             with subprocess.Popen(
                 ["pulumi", *arguments, f"--stack={stack.name}", "--non-interactive"],
@@ -132,7 +135,7 @@ def _run(stack: Stack, *arguments: str, echo: bool) -> tuple[int, str]:
                 env={**engines.environment(stack.name), "PULUMI_DEBUG_COMMANDS": "true"},
                 stdin=subprocess.DEVNULL,
                 stdout=printed,
-                stderr=subprocess.STDOUT if echo else None,
+                stderr=subprocess.STDOUT if echo else errors,
                 preexec_fn=_end_with_ferry,
             ) as engine:
                 at, new, ended = 0, b"", False
@@ -149,8 +152,9 @@ def _run(stack: Stack, *arguments: str, echo: bool) -> tuple[int, str]:
             raise DependencyDown(
                 'there is no `pulumi` on PATH; run `eval "$(make -s env)"` first'
             ) from error
-        printed.seek(0)
-        return engine.returncode, printed.read().decode(errors="replace")
+        said = errors if engine.returncode and not echo else printed
+        said.seek(0)
+        return engine.returncode, said.read().decode(errors="replace")
 
 
 def _end_with_ferry() -> None:

@@ -55,7 +55,9 @@ def digest(registry: str, repository: str, tag: str, auth: tuple[str, str]) -> s
         return None
     if not answer.ok:
         raise DependencyDown(f"the registry answers {answer.status_code} for {url}")
-    return answer.headers["Docker-Content-Digest"]
+    if (found := answer.headers.get("Docker-Content-Digest")) is None:
+        raise DependencyDown(f"what answers at {url} is no registry: it names no digest")
+    return found
 
 
 def host(registry: str) -> str:

@@ -9,8 +9,11 @@ from typing import Any
 
 from infra.outputs import Credentials, StackOutputs, credentials
 from infra.settings import Settings, parse
-from promotion import engines
+from promotion import engines, state
 from promotion.refusals import DependencyDown, NeverUp, UsageRefused
+
+SECONDS = 20
+"""That the bucket may be silent, three times over."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,11 @@ class Stack:
         return outputs
 
     def _pulumi(self, *arguments: str) -> str:
+        environment = engines.environment(self.name)
         try:
             done = subprocess.run(
                 ["pulumi", *arguments],
-                cwd=self.directory, env=engines.environment(self.name),
+                cwd=self.directory, env=environment,
                 capture_output=True, text=True, check=False,
             )  # fmt: skip
         except FileNotFoundError as error:
@@ -71,18 +75,23 @@ class Stack:
         if done.returncode:
             raise DependencyDown(
                 f"`pulumi {' '.join(arguments[:2])}` failed for {self.name}: {done.stderr.strip()}"
+                + state.remedy(done.stderr, self.name, self.directory, environment)
             )
         return done.stdout
 
     def bucket(self) -> Any:  # noqa: ANN401 - boto3 has no types of its own
         """The stack's bucket as a boto3 resource."""
         import boto3  # half a second that most commands don't need
+        from botocore.config import Config
 
         at = self.outputs.bucket
         store = boto3.resource(
             "s3",
             endpoint_url=at.endpoint,
             region_name=at.region,
+            config=Config(
+                connect_timeout=SECONDS, read_timeout=SECONDS, retries={"total_max_attempts": 3}
+            ),
             **self._keys(),
         )
         return store.Bucket(at.name)

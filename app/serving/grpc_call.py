@@ -12,6 +12,9 @@ from app.serving.grpc_answer import Answer, Send, no_grpc
 from app.serving.grpc_wire import Code
 from app.serving.service import Rejected, Service
 
+_SMALL_BYTES = 8 << 10
+"""Of each message, not counted: a client of few rows is served however many bodies arrive."""
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Read = Callable[[float], Awaitable[bytes | None]]
@@ -136,16 +139,16 @@ class Calls:
         if not first.get("more_body", False):
             return body
         chunks = bytearray(body)
-        size = len(body)
+        counted = 0
         del body, first
         share = self._service.bodies.share()
         try:
             async with asyncio.timeout(seconds):
-                while share.take(size):
+                while share.take(more := max(len(chunks) - _SMALL_BYTES, 0) - counted):
+                    counted += more
                     message = await receive()
                     if message["type"] != "http.request":
                         raise ConnectionError
-                    size = len(message.get("body", b""))
                     chunks += message.pop("body", b"")  # held once
                     self._check_size(len(chunks))
                     if not message.get("more_body", False):

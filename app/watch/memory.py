@@ -81,11 +81,11 @@ class Memory:
                 parts.append(rows)
                 waiting += len(rows)
                 if waiting > _MERGED:
-                    self._predictions = join.newest(join.merged(*parts), "time", since)
+                    self._predictions = join.newest(join.added(*parts), "time", since)
                     parts, waiting = [self._predictions], 0
         finally:
             if len(parts) > 1:
-                self._predictions = join.newest(join.merged(*parts), "time", since)
+                self._predictions = join.newest(join.added(*parts), "time", since)
         return broken
 
     def _versions(self) -> set[int]:
@@ -123,7 +123,7 @@ class Memory:
             new = outcomes.unknown(found, self._outcomes)
             if new:
                 rows = outcomes.write(self._bucket, self.model, new, now)
-                self._outcomes = join.merged(self._outcomes, rows)
+                self._outcomes = join.added(self._outcomes, rows)
         return len(new)
 
     def joined(self, *, since: float, until: float) -> dict[int, Joined]:
@@ -137,7 +137,7 @@ class Memory:
 
     def _remember(self, now: float, *parts: Rows) -> None:
         with self._changing:
-            merged = join.merged(self._outcomes, *parts) if parts else self._outcomes
+            merged = join.added(self._outcomes, *parts) if parts else self._outcomes
             wanted = join.find(self._predictions, merged["key"]) >= 0
             young = merged["arrived"] > (now - _AHEAD_SECONDS) * 1000
             self._outcomes = join.newest(merged[wanted | young], "arrived", -1)

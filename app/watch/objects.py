@@ -55,9 +55,9 @@ def folders(bucket: ObjectStore, prefix: str) -> list[str]:
     return [name.rstrip("/").rpartition("/")[2] for name in found]
 
 
-def put(bucket: ObjectStore, key: str, content: bytes) -> None:
-    """Write an object of gzipped lines; it is durable once this returns. Raises `BaseError`."""
-    obstore.put(bucket, key, content, attributes={"Content-Type": "application/gzip"})
+def put(bucket: ObjectStore, key: str, content: bytes, media: str) -> None:
+    """Write an object; it is durable once this returns. Raises `BaseError`."""
+    obstore.put(bucket, key, content, attributes={"Content-Type": media})
 
 
 class Documents:

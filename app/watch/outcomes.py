@@ -106,7 +106,8 @@ def write(bucket: ObjectStore, model: str, found: Sequence[Outcome], now: float)
     content = lines.written(found)
     day = datetime.fromtimestamp(now, UTC).strftime(objects.DAYS)
     digest = hashlib.sha256(content).hexdigest()[:12]
-    objects.put(bucket, f"labels/{model}/{day}/{arrived:013d}-{digest}.jsonl.gz", content)
+    key = f"labels/{model}/{day}/{arrived:013d}-{digest}.jsonl.gz"
+    objects.put(bucket, key, content, "application/gzip")
     return _rows(found, arrived)
 
 

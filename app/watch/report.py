@@ -2,12 +2,16 @@
 
 import json
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from app.reference import SCORE
 from app.schema import Category, Schema
-from app.watch.drift import Drift
+from app.watch.drift import Drift, Shift
+
+if TYPE_CHECKING:
+    from evidently.legacy.calculations.stattests import StatTest
 
 _MOST_ROWS = 2000
 """Drawn of each side; the figures are those of all rows."""
@@ -32,38 +36,28 @@ def html(schema: Schema, before: pd.DataFrame, window: pd.DataFrame, drift: Drif
         raise ValueError(f"a window of {drift.rows} rows has no figures to report")
     from evidently import DataDefinition, Dataset, Report
     from evidently.core.report import Snapshot
-    from evidently.legacy.calculations.stattests import StatTest, registry
-    from evidently.legacy.core import ColumnType
     from evidently.presets import DataDriftPreset
 
-    shifts = {**drift.features, SCORE: drift.score}
-    names = [name for name in shifts if name in before and name in window]
     words = {
         feature.name: feature.values for feature in schema.features if isinstance(feature, Category)
     }
+    shifts = {**drift.features, SCORE: drift.score}
+    shared = [name for name in shifts if name in before and name in window]
+    now, then = (_drawn(table[shared], words) for table in (window, before))
+    # Evidently draws no column that has no value at all.
+    names = [name for name in shared if now[name].notna().any() and then[name].notna().any()]
     definition = DataDefinition(
         categorical_columns=[name for name in names if name in words],
         numerical_columns=[name for name in names if name not in words],
     )
-    # Evidently's own tests would judge the drawn rows by thresholds that know no sample size.
-    measured = StatTest(
-        name="ferry",
-        display_name="PSI",
-        allowed_feature_types=[ColumnType.Categorical, ColumnType.Numerical],
-    )
-    registry.register_stattest(
-        measured, lambda now, *_: (shifts[now.name].psi, shifts[now.name].drifted)
-    )
     preset = DataDriftPreset(
         columns=names,
         drift_share=1 / len(names),
-        method=measured,
-        per_column_threshold={name: shifts[name].threshold for name in names},
+        per_column_method={name: _test(name, shifts[name]) for name in names},
     )
-    sides = [
-        Dataset.from_pandas(_drawn(table[names], words), definition) for table in (window, before)
-    ]
-    found = Report([preset]).run(*sides)
+    found = Report([preset]).run(
+        Dataset.from_pandas(now[names], definition), Dataset.from_pandas(then[names], definition)
+    )
     if not isinstance(found, Snapshot):
         raise TypeError("Evidently gave no snapshot")
     return found.get_html_str(as_iframe=False).replace("<head>", _HEAD, 1)
@@ -83,6 +77,20 @@ def summary(model: str, version: int, drift: Drift) -> bytes:
         },
     }
     return (json.dumps(document, indent=2, allow_nan=False) + "\n").encode()
+
+
+def _test(name: str, shift: Shift) -> "StatTest":
+    """What Evidently calls a test: it gives what was measured on all rows, by our thresholds."""
+    from evidently.legacy.calculations.stattests import StatTest, registry
+    from evidently.legacy.core import ColumnType
+
+    test = StatTest(
+        name=f"measured {name}",
+        display_name=f"PSI above {shift.threshold:.3f}",
+        allowed_feature_types=[ColumnType.Categorical, ColumnType.Numerical],
+    )
+    registry.register_stattest(test, lambda *_: (shift.psi, shift.drifted))
+    return test
 
 
 def _drawn(table: pd.DataFrame, words: dict[str, tuple[str, ...]]) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,12 +12,11 @@ from obstore.store import ObjectStore
 from app.definition import Definition
 from app.reference import SCORE, Reference
 from app.serving import logs
-from app.watch import accuracy, drift, objects, release
+from app.watch import accuracy, drift, objects, page, release, report
 from app.watch.accuracy import Measures
 from app.watch.answer import Answer
 from app.watch.drift import Drift
 from app.watch.memory import DAY, Memory
-from app.watch.objects import Documents
 from app.watch.release import Release
 from app.watch.windows import Columns, Windows
 
@@ -28,6 +27,8 @@ class Judged:
 
     ended: float
     drift: Drift
+    table: Columns = field(compare=False, repr=False)
+    """Its rows, with the score."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,24 +50,13 @@ class Tick:
 
 
 def report_key(model: str, version: int, ended: float, seconds: float) -> str:
-    """Where a window's report stands: by the hour of its start, or the minute of a short one."""
+    """Where a window's report stands, without `.json` or `.html`: by the hour in which it began.
+
+    Windows of no whole hours stand by the minute.
+    """
     form = objects.HOURS if seconds % 3600 == 0 else f"{objects.HOURS}%M"
     begun = datetime.fromtimestamp(ended - seconds, UTC).strftime(form)
-    return f"reports/drift/{model}/{version}/{begun}.json"
-
-
-def report(judged: Judged, seconds: float) -> dict[str, Any]:
-    """A window's figures as JSON-like data; times in Unix seconds."""
-    found = judged.drift
-    columns = {**found.features, **({SCORE: found.score} if found.score else {})}
-    return {
-        "begun": judged.ended - seconds,
-        "ended": judged.ended,
-        "rows": found.rows,
-        "verdict": found.verdict,
-        "drifted": list(found.drifted),
-        "columns": {name: asdict(shift) for name, shift in columns.items()},
-    }
+    return f"reports/drift/{model}/{version}/{begun}"
 
 
 Respond = Callable[[Sequence[Judged], float], Answer]
@@ -121,9 +111,9 @@ class Watch:
         if windows is not None and "requests" not in self._failed:
             judged = self._step("drift", lambda: windows.judge(now, self._judge)) or []
             last = windows.past[-1] if windows.past else None
-            for each in self._new(judged):
-                self._step("report", lambda each=each: self._report(each))
             answer = self._step("retraining", lambda: self._respond(windows.past, now))
+            for each in self._new(judged):
+                self._step("report", lambda each=each: self._report(each, windows.past))
         return Tick(
             time=now,
             measures=measures or {},
@@ -179,16 +169,24 @@ class Watch:
 
     def _judge(self, ended: float, columns: Columns, scores: list[float]) -> Judged:
         assert self._reference is not None  # noqa: S101 - read before there is a window
-        found = drift.measure(self._reference, {**columns, SCORE: scores})
-        return Judged(ended=ended, drift=found)
+        table = {**columns, SCORE: scores}
+        return Judged(ended=ended, drift=drift.measure(self._reference, table), table=table)
 
     def _new(self, judged: Sequence[Judged]) -> list[Judged]:
         """Those that ended after the watch began: others were told of by the one before it."""
         return [each for each in judged if each.ended > self.begun]
 
-    def _report(self, judged: Judged) -> None:
-        key = report_key(self.model.name, self.version, judged.ended, self._window_seconds)
-        Documents(self._bucket).put_json(key, report(judged, self._window_seconds))
+    def _report(self, judged: Judged, past: Sequence[Judged]) -> None:
+        """The figures of a window; of one that drifted also a page, beside the last steady one."""
+        name = self.model.name
+        key = report_key(name, self.version, judged.ended, self._window_seconds)
+        content = report.summary(name, self.version, judged.drift)
+        objects.put(self._bucket, f"{key}.json", content, "application/json")
+        steady = [e for e in past if e.ended < judged.ended and e.drift.verdict == "steady"]
+        if judged.drift.detected and steady:
+            schema = self._release(self.version).schema
+            drawn = page.draw(schema, steady[-1].table, judged.table, judged.drift)
+            objects.put(self._bucket, f"{key}.html", drawn, "text/html; charset=utf-8")
 
     def _release(self, version: int) -> Release:
         if version not in self._releases:

@@ -33,7 +33,7 @@ def cluster(platform: Platform, settings: ClusterFoundation, gateway: Gateway) -
         ObjectStoreArgs(
             namespace=roles["platform"],
             gateway=gateway,
-            callers=[roles[each] for each in ("platform", "monitoring", "jobs", "models")],
+            callers=[roles[role] for role in ("platform", "jobs", "models", "monitoring")],
             size="20Gi",
             keep=keep,
             accounts=accounts(platform),

@@ -15,6 +15,7 @@ from analysis import delivered
 from analysis.cluster import Cluster
 
 IMAGE, OLD = "sha256:" + "ab" * 32, "sha256:" + "cd" * 32
+REVISION = "rollout.argoproj.io/revision"
 VERDICT = {"verdict": "roll back", "reason": "server errors 0.200 beside 0.000", "pairs": 40}
 
 
@@ -22,23 +23,33 @@ class Api:
     """An API server with one Rollout, its analyses and pods; `status` other than 200 breaks it."""
 
     def __init__(self) -> None:
-        self.phase, self.abort, self.generation, self.observed = "Healthy", False, 3, "3"
-        self.image, self.stable, self.status = IMAGE, "new", 200
+        self.phase, self.abort = "Healthy", False
+        self.generation, self.observed, self.workload = 3, "3", "5"
+        self.written, self.image, self.stable, self.status = IMAGE, IMAGE, "new", 200
         self.runs: list[dict[str, Any]] = []
         self.judges: list[dict[str, Any]] = []
         self.states: dict[str, Any] = {}
         self.tokens: set[str] = set()
+        self.patches: list[Any] = []
+        self.full = False
         self.then: Callable[[int], None] = lambda _: None
         self.asked = 0
 
     def rollout(self) -> dict[str, Any]:
         return {
-            "metadata": {"name": "loans", "generation": self.generation},
+            "metadata": {
+                "name": "loans",
+                "generation": self.generation,
+                "annotations": {REVISION: "4"},
+            },
+            "spec": {"workloadRef": {"name": "loans-template"}},
             "status": {
                 "phase": self.phase,
                 "abort": self.abort,
+                "promoteFull": self.full,
                 "message": "RolloutAborted: it was",
                 "observedGeneration": self.observed,
+                "workloadObservedGeneration": self.workload,
                 "currentPodHash": "new",
                 "stableRS": self.stable,
             },
@@ -49,23 +60,37 @@ class Api:
         if self.status != 200:
             return web.Response(status=self.status, text="no")
         selector = request.query.get("labelSelector")
-        match request.path.removeprefix("/apis/argoproj.io/v1alpha1").removeprefix("/api/v1"):
-            case "/namespaces/models/rollouts/loans":
+        of_release = selector == f"{delivered.HASH}=new"
+        match request.path.partition("/namespaces/models/"):
+            case _, _, "rollouts/loans/status" if request.method == "PATCH":
+                self.patches.append((request.content_type, await request.json()))
+                self.full = True
+                return web.json_response(self.rollout())
+            case "/apis/argoproj.io/v1alpha1", _, "rollouts/loans":
                 self.asked += 1
                 self.then(self.asked)
                 return web.json_response(self.rollout())
-            case "/namespaces/models/analysisruns" if selector == f"{delivered.HASH}=new":
+            case "/apis/apps/v1", _, "deployments/loans-template":
+                written = {"metadata": {"generation": 5}, **template(self.written)}
+                return web.json_response(written)
+            case "/apis/apps/v1", _, "replicasets" if of_release:
+                return web.json_response({"items": [template(self.image)]})
+            case "/apis/argoproj.io/v1alpha1", _, "analysisruns" if of_release:
                 return web.json_response({"items": self.runs})
-            case "/namespaces/models/pods" if selector == "job-name=judge-1":
+            case "/api/v1", _, "pods" if selector == "job-name=judge-1":
                 return web.json_response({"items": self.judges})
-            case "/namespaces/models/pods" if selector == f"{delivered.HASH}=new":
-                spec = {"containers": [{"image": f"registry.test/loans@{self.image}"}]}
-                return web.json_response({"items": [pod(self.states, spec)]})
+            case "/api/v1", _, "pods" if of_release:
+                return web.json_response({"items": [pod(self.states)] if self.states else []})
         return web.Response(status=404)
 
 
-def pod(states: dict[str, Any], spec: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {"spec": spec or {}, "status": {"containerStatuses": [states]}}
+def template(image: str) -> dict[str, Any]:
+    containers = [{"image": f"registry.test/loans@{image}"}]
+    return {"spec": {"template": {"spec": {"containers": containers}}}}
+
+
+def pod(states: dict[str, Any]) -> dict[str, Any]:
+    return {"status": {"containerStatuses": [states]}}
 
 
 def ended(message: str, code: int = 1) -> dict[str, Any]:
@@ -75,7 +100,11 @@ def ended(message: str, code: int = 1) -> dict[str, Any]:
 def run_(created: str = "2026-01-01T00:00:00Z", job: str = "judge-1") -> dict[str, Any]:
     measurement = {"phase": "Failed", "metadata": {"job-name": job}}
     return {
-        "metadata": {"creationTimestamp": created, "ownerReferences": [{"name": "loans"}]},
+        "metadata": {
+            "creationTimestamp": created,
+            "annotations": {REVISION: "4"},
+            "ownerReferences": [{"name": "loans"}],
+        },
         "status": {"phase": "Failed", "metricResults": [{"measurements": [measurement]}]},
     }
 
@@ -92,9 +121,9 @@ def wait(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
     token = tmp_path / "token"
     token.write_text("secret\n")
 
-    async def run(deadline: float) -> dict[str, Any]:
+    async def run(deadline: float, **how: bool) -> dict[str, Any]:
         application = web.Application()
-        application.router.add_get("/{path:.*}", api.answer)
+        application.router.add_route("*", "/{path:.*}", api.answer)
         runner = web.AppRunner(application)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -102,11 +131,11 @@ def wait(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
         try:
             async with aiohttp.ClientSession() as session:
                 cluster = Cluster(session=session, url=url, namespace="models", token=token)
-                return await delivered.wait(cluster, "loans", IMAGE, deadline)
+                return await delivered.wait(cluster, "loans", IMAGE, deadline, **how)
         finally:
             await runner.cleanup()
 
-    return lambda deadline=10: asyncio.run(run(deadline))
+    return lambda deadline=10, **how: asyncio.run(run(deadline, **how))
 
 
 def test_a_healthy_rollout_of_the_image_is_delivered(api: Api, wait: Callable[..., dict]) -> None:
@@ -116,7 +145,13 @@ def test_a_healthy_rollout_of_the_image_is_delivered(api: Api, wait: Callable[..
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("image", OLD), ("observed", "2"), ("stable", "old"), ("phase", "Progressing")],
+    [
+        ("image", OLD),
+        ("observed", "2"),
+        ("workload", "4"),
+        ("stable", "old"),
+        ("phase", "Progressing"),
+    ],
 )
 def test_what_is_not_yet_so_is_waited_for(
     api: Api, wait: Callable[..., dict], field: str, value: str
@@ -128,13 +163,52 @@ def test_what_is_not_yet_so_is_waited_for(
     assert api.asked >= 3
 
 
-def test_an_aborted_rollout_of_another_image_is_no_failure_of_ours(
-    api: Api, wait: Callable[..., dict]
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("image", OLD, f"no ReplicaSet has {IMAGE} yet"),
+        ("observed", "2", "the controller has not seen the Rollout's last change"),
+        ("workload", "4", "the controller has not seen the Deployment's last change"),
+    ],
+)
+def test_what_became_of_the_release_before_is_no_failure_of_ours(
+    api: Api, wait: Callable[..., dict], field: str, value: str, said: str
 ) -> None:
-    api.image, api.abort, api.phase = OLD, True, "Degraded"
+    api.abort, api.phase, api.runs = True, "Degraded", [run_()]
+    api.judges, api.states = [pod(ended(json.dumps(VERDICT)))], ended("Unfit: signature")
+    setattr(api, field, value)
     found = wait(0.1)
     assert not found["delivered"]
-    assert found["reason"].startswith(f"not done in 0.1 s: no pod has {IMAGE} yet")
+    assert found["reason"].startswith(f"not done in 0.1 s: {said}; Degraded")
+    assert "Unfit" not in found["reason"]
+    assert "verdict" not in found
+
+
+def test_a_release_that_stays_aborted_is_refused_at_once_though_its_pods_are_gone(
+    api: Api, wait: Callable[..., dict]
+) -> None:
+    api.abort, api.phase, api.states, api.runs = True, "Degraded", {}, [run_()]
+    api.judges = [pod(ended(json.dumps(VERDICT)))]
+    assert wait(60)["reason"] == VERDICT["reason"]
+    assert api.asked == 1
+
+
+def test_what_an_earlier_try_was_told_is_not_quoted(api: Api, wait: Callable[..., dict]) -> None:
+    earlier = run_()
+    earlier["metadata"]["annotations"][REVISION] = "2"
+    api.abort, api.runs, api.judges = True, [earlier], [pod(ended(json.dumps(VERDICT)))]
+    found = wait()
+    assert found["reason"] == "Healthy, RolloutAborted: it was"
+    assert "verdict" not in found
+
+
+def test_a_release_whose_place_another_took_is_waited_for_no_more(
+    api: Api, wait: Callable[..., dict]
+) -> None:
+    api.written = OLD
+    found = wait(60)
+    assert found["reason"] == f"another release took the place of {IMAGE}: {OLD}"
+    assert not found["delivered"]
 
 
 def test_an_abort_has_the_reason_of_the_newest_verdict(api: Api, wait: Callable[..., dict]) -> None:
@@ -164,6 +238,26 @@ def test_an_analysis_of_another_rollout_is_not_quoted(api: Api, wait: Callable[.
     other["metadata"]["ownerReferences"] = [{"name": "cards"}]
     api.abort, api.runs, api.judges = True, [other], [pod(ended(json.dumps(VERDICT)))]
     assert "verdict" not in wait()
+
+
+def test_only_what_goes_back_at_once_ends_the_steps_and_does_so_once(
+    api: Api, wait: Callable[..., dict]
+) -> None:
+    api.phase, api.stable = "Progressing", "old"
+    wait(0.1)
+    assert api.patches == []
+    wait(0.1, at_once=True)
+    assert api.patches == [("application/merge-patch+json", {"status": {"promoteFull": True}})]
+
+
+@pytest.mark.parametrize(("field", "value"), [("workload", "4"), ("observed", "2"), ("image", OLD)])
+def test_the_steps_of_another_release_are_not_ended(
+    api: Api, wait: Callable[..., dict], field: str, value: str
+) -> None:
+    api.phase, api.stable = "Progressing", "old"
+    setattr(api, field, value)
+    wait(0.1, at_once=True)
+    assert api.patches == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 
 import aiohttp
 import pytest
@@ -65,6 +66,26 @@ def test_the_same_sample_counts_once() -> None:
     counts = window.counts(CANARY)
     assert counts is not None
     assert counts.requests == 10
+
+
+@pytest.mark.parametrize("off", [-3600.0, 3600.0])
+def test_a_prometheus_whose_clock_is_an_hour_off_counts_the_same(off: float) -> None:
+    now = time.time()
+    window = Window(STABLE, CANARY)
+    for value, seconds in ((100, 0), (140, 5), (150, 10)):
+        window.add(both(value, now + off + seconds))
+    counts = window.counts(CANARY)
+    assert counts is not None
+    assert counts.requests == 50
+
+
+def test_a_clock_that_jumps_back_an_hour_counts_nothing_twice() -> None:
+    window = Window(STABLE, CANARY)
+    latency = prometheus.SERIES[0]
+    looks = ((3600, 100, 140), (10, 150), (10, 150, 160), (10, 150, 160), (3610, 170))
+    for start, *values in looks:
+        window.add([series(latency, *values, start=start, le="+Inf")])
+    assert window._sums[(CANARY, latency, "+Inf")] == 170 - 140
 
 
 @given(st.lists(st.lists(st.integers(0, 50), max_size=6), min_size=1, max_size=6))

@@ -193,6 +193,24 @@ def test_a_call_that_trickles_in_is_ended_and_others_are_served(
     assert sample(running.service, "inference_error_total", reason="timeout") == 1
 
 
+def test_calls_that_find_no_room_for_their_bodies_are_shed_and_what_they_held_is_free_again(
+    running: Running, rows: list[dict[str, Any]]
+) -> None:
+    bodies = running.service.bodies
+    bodies.most = 1000
+    wire = Wire(running.port)
+    for stream in (1, 3):
+        wire.send(wire.frame(HEADERS, 4, stream, wire.headers()))
+        wire.send(wire.frame(DATA, 0, stream, bytes((8 << 10) + 600)))
+        time.sleep(0.1)
+    assert bodies.taken == 600
+    assert sample(running.service, "inference_error_total", reason="shed") == 1
+    assert running.infer(typed(rows[:1])).outputs, "few rows hold nothing"
+    wire.send(wire.frame(RESET, 0, 1, bytes(4)))
+    time.sleep(0.2)
+    assert bodies.taken == 0
+
+
 def test_a_call_that_sends_nothing_is_ended(running: Running, rows: list[dict[str, Any]]) -> None:
     wire = Wire(running.port)
     wire.send(wire.frame(HEADERS, 4, 1, wire.headers()))

@@ -79,6 +79,12 @@ def test_order_parts_and_repetition_make_no_difference(
         assert one.tobytes() == other.tobytes()
 
 
+@given(reported, reported)
+def test_what_is_added_is_as_if_it_had_been_there(known: list[Any], more: list[Any]) -> None:
+    found = join.added(join.merged(outcomes(known)), outcomes(more))
+    assert found.tobytes() == join.merged(outcomes(known), outcomes(more)).tobytes()
+
+
 def test_a_prediction_that_is_too_young_waits_although_its_outcome_is_known() -> None:
     made = predictions([(("a", 0), 49, 0.9), (("b", 0), 51, 0.9), (("c", 0), 10, 0.9)])
     known = outcomes([(("a", 0), 1, 1), (("b", 0), 1, 1), (("c", 0), 1, 1)])

@@ -128,6 +128,18 @@ def test_after_an_outage_of_days_nothing_is_missing(
     assert watching.look(NOW + 96 * HOUR).memory.size == (96, 0)
 
 
+def test_an_object_that_could_not_be_taken_is_given_again(
+    bucket: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log(bucket, "a", [line("r1", NOW)])
+    watching = Watching(bucket)
+    with monkeypatch.context() as broken:
+        broken.setattr("app.watch.requests.predictions", _down)
+        with pytest.raises(obstore.exceptions.BaseError):
+            watching.look()
+    assert watching.look(NOW + 60).memory.size == (1, 0)
+
+
 def _broken() -> dict[str, bytes]:
     whole = gzip.compress(b"".join(json.dumps(line("r", NOW)).encode() + b"\n" for _ in range(9)))
 

@@ -16,7 +16,7 @@ from obstore.store import MemoryStore
 from watch_harness import DAY, NAME, NOW, evidence, label, line, log, put
 
 from app.reference import Reference
-from app.watch import tick
+from app.watch import drift, tick
 from app.watch.answer import Answer
 from app.watch.damping import Rule
 from app.watch.metrics import Metrics
@@ -168,11 +168,41 @@ def test_a_window_leaves_a_report(bucket: MemoryStore, loans: pd.DataFrame) -> N
     content = Documents(bucket).get(f"reports/drift/{NAME}/7/{hour}.json")
     assert content is not None
     report = json.loads(content)
-    assert (report["begun"], report["ended"]) == (START - SECONDS, START)
     assert (report["rows"], report["verdict"]) == (len(loans), "drifted")
     assert report["drifted"] == ["int_rate"]
     assert report["columns"].keys() == {*SCHEMA.names, "score"}
     assert report["columns"]["int_rate"]["psi"] > report["columns"]["int_rate"]["threshold"]
+
+
+def test_a_drifted_window_leaves_a_page_beside_the_last_steady_one(
+    bucket: MemoryStore, loans: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[Any, Any]] = []
+
+    def draw(schema: Any, before: Any, window: Any, drift: Any) -> bytes:  # noqa: ANN401
+        drawn.append((max(before["int_rate"]), max(window["int_rate"])))
+        return b"<html>"
+
+    monkeypatch.setattr(tick.page, "draw", draw)
+    told = Told(made(bucket))
+    for hours, shift in enumerate([9, 0, 5]):
+        served(bucket, loans, START + hours * SECONDS - 600, shift=shift)
+        told.tick(START + hours * SECONDS + GRACE_SECONDS)
+    highest = loans["int_rate"].max()
+    assert drawn == [(highest, highest + 5)], "the first had no steady window before it"
+    hour = datetime.fromtimestamp(START + SECONDS, UTC).strftime("%Y-%m-%dT%H")
+    assert Documents(bucket).get(f"reports/drift/{NAME}/7/{hour}.html") == b"<html>"
+
+
+@pytest.mark.slow
+def test_the_page_is_drawn_by_another_process(loans: pd.DataFrame) -> None:
+    scores = np.linspace(0, 1, len(loans))
+    reference = Reference.of(SCHEMA, loans, scores)
+    before = {**loans[list(SCHEMA.names)].to_dict("list"), "score": scores.tolist()}
+    window = {**before, "int_rate": [rate + 5 for rate in before["int_rate"]]}
+    found = tick.page.draw(SCHEMA, before, window, drift.measure(reference, window))
+    assert found.lstrip().startswith(b"<!DOCTYPE html>")
+    assert b"int_rate" in found
 
 
 def test_reports_of_short_windows_do_not_replace_each_other() -> None:
@@ -225,7 +255,7 @@ def fails(*_: object, **__: object) -> Any:  # noqa: ANN401
         ("app.watch.memory.Memory.look_for_outcomes", "outcomes"),
         ("app.watch.accuracy.measure", "outcomes"),
         ("app.watch.drift.measure", "drift"),
-        ("app.watch.tick.report", "report"),
+        ("app.watch.report.summary", "report"),
         ("test_watch_tick.respond", "retraining"),
     ],
 )

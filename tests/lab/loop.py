@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import requests
 
-from tests.lab.clone import Clone
+from tests.lab.clone import HERE, Clone
 
 MODEL = "credit-default"
 STACK = "loop"
@@ -32,6 +32,13 @@ Rows = list[dict[str, Any]]
 
 class Watched(Clone):
     """A clone whose stack serves and watches MODEL."""
+
+    def borrow_libraries(self) -> None:
+        """Runs with the libraries of the tree under test; nothing is installed again."""
+        (self.folder / ".git/info/exclude").write_text(".venv\n")  # a link is no folder
+        for name in (".venv", "app/.venv"):
+            (HERE / name).touch()  # newer than the copied lock, so that make takes it as it is
+            (self.folder / name).symlink_to(HERE / name)
 
     def rows(self) -> dict[str, Rows]:
         """The published table's rows as clients send them: `all`, and the `risky` ones alone."""

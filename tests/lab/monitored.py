@@ -31,8 +31,6 @@ class Stack:
         self.project = Project(folder, {"KUBECONFIG": self._kubeconfig})
         shutil.copytree(WATCHED, self.project.folder, dirs_exist_ok=True)
         _certificate(self.project.folder)
-        source = Path(__file__).with_name("receivers.py").read_text()
-        (self.project.folder / "receivers.py").write_text(source)
         self.project.up()
         self.ready = time.monotonic()
 

@@ -1,140 +1,29 @@
 """Releases that move behind real weights: what each request got, and what an update said."""
 
-import json
-import os
-import shutil
-import subprocess
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
 
-from lab import cluster, environment, paths
-from lab.cluster.progress import Progress
+from tests.lab import mover
+from tests.lab.mover import Moving, failed
 
 pytestmark = pytest.mark.lab
 
 LAB = "moving"
-MODELS = "moving-models"
-URL = f"http://model.{LAB}.ferry.test/predict"
-RATE = 25  # requests a second
-_PATIENCE = 400  # seconds for one command
 # From 90 on, the judge of this trial finds a version bad.
 BAD = 91
-
-
-class Moving:
-    """A stack of one model on a lab of its own, under load all the time."""
-
-    def __init__(self, folder: Path, variables: dict[str, str]) -> None:
-        self.folder = folder
-        self._environment = {**os.environ, **variables}
-        self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        self.answers: list[tuple[float, str]] = []
-        self._done = threading.Event()
-        self._local = threading.local()
-
-    def pulumi(self, *arguments: str) -> tuple[int, str]:
-        done = subprocess.run(
-            ["pulumi", *arguments, "--non-interactive"],
-            cwd=self.folder, env=self._environment, timeout=_PATIENCE, check=False,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-        return done.returncode, done.stdout
-
-    def up(self, version: int, delivery: str = "canary") -> tuple[int, str, list[str]]:
-        """The exit code, what was printed, and what was answered meanwhile."""
-        wanted = {
-            "root": str(paths.repository()),
-            "domain": f"{LAB}.ferry.test",
-            "version": version,
-            "delivery": delivery,
-            "steps": [25, 50],
-        }
-        (self.folder / "wanted.json").write_text(json.dumps(wanted))
-        began = time.time()
-        code, text = self.pulumi("up", "--yes", "--skip-preview", "--suppress-outputs")
-        return code, text, self.since(began)
-
-    def since(self, began: float) -> list[str]:
-        return [answer for at, answer in list(self.answers) if at >= began]
-
-    def for_a_while(self, seconds: float = 5) -> Counter[str]:
-        began = time.time()
-        time.sleep(seconds)
-        return Counter(self.since(began))
-
-    def unchanged(self) -> bool:
-        return self.pulumi("preview", "--expect-no-changes")[0] == 0
-
-    def get(self, *what: str) -> Any:  # noqa: ANN401 - any JSON
-        printed = subprocess.run(
-            ["kubectl", "get", *what, "--namespace", MODELS, "--output=json"],
-            env=self._environment, capture_output=True, text=True, check=True,
-        ).stdout  # fmt: skip
-        return json.loads(printed)
-
-    def load(self) -> None:
-        """Asks RATE times a second whatever the answers, until `quiet`."""
-        following = time.time()
-        with ThreadPoolExecutor(64) as pool:
-            while not self._done.is_set():
-                pool.submit(self._ask, following)
-                following += 1 / RATE
-                time.sleep(max(0.0, following - time.time()))
-
-    def wait(self) -> None:
-        """Until there is an answer: Traefik takes a new route a little after it says so."""
-        until = time.time() + 30
-        while requests.get(URL, timeout=10).status_code != 200 and time.time() < until:
-            time.sleep(0.2)
-
-    def quiet(self) -> None:
-        self._done.set()
-
-    def _ask(self, at: float) -> None:
-        if not hasattr(self._local, "session"):
-            self._local.session = requests.Session()
-        try:
-            answer = self._local.session.post(URL, data=b"{}", timeout=10)
-            said = answer.text if answer.status_code == 200 else f"failed {answer.status_code}"
-        except requests.RequestException as error:
-            said = f"failed {type(error).__name__}"
-        self.answers.append((at, said))
-
-
-def failed(answers: list[str]) -> list[str]:
-    return [each for each in answers if each.startswith("failed")]
 
 
 @pytest.fixture(scope="module")
 def moving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moving]:
     """A model of version 1, rolling, and someone who asks it all the time."""
     folder = tmp_path_factory.mktemp("moving") / "project"
-    shutil.copytree(Path(__file__).parent / "moving", folder)
-    try:
-        cluster.up(LAB, Progress())
-        variables, _ = environment.environment(LAB)
-        trial = Moving(folder, variables)
-        assert trial.pulumi("stack", "init", "t")[0] == 0
-        code, text, _ = trial.up(1, "rolling")
-        assert code == 0, text
-        trial.wait()
-        asking = threading.Thread(target=trial.load)
-        asking.start()
-        try:
-            yield trial
-        finally:
-            trial.quiet()
-            asking.join()
-    finally:
-        cluster.purge(LAB, Progress())
+    judge = Path(__file__).parent / "moving" / "judge.py"
+    with mover.moving(LAB, folder, rate=25, judge=judge, delivery="rolling") as trial:
+        yield trial
 
 
 @pytest.fixture(scope="module")
@@ -240,3 +129,12 @@ def test_all_traffic_at_once_after_the_verdict(canary: Moving) -> None:
     assert code != 0
     assert f"version {BAD} is no good" in text
     assert set(answers) == {"3"}
+
+
+def test_a_refused_release_that_is_offered_again_at_once_is_judged_again(canary: Moving) -> None:
+    code, text, answers = canary.up(3, "blueGreen")
+    assert code == 0, text
+    code, text, more = canary.up(BAD, "blueGreen")
+    assert code != 0
+    assert f"version {BAD} is no good" in text
+    assert set(answers + more) == {"3"}

@@ -20,7 +20,7 @@ SOON = 60  # the same of everything that is declared, and from a fault to all wh
 SCRAPED = {
     *("alertmanager", "blackbox-exporter", "kube-state-metrics", "node-exporter"),
     *("prometheus", "prometheus-operator"),
-    *("kubelet", "cadvisor", "models", "registry", "watch"),
+    *("kubelet", "kubelet-resources", "models", "registry", "watch"),
 }
 PROBED = {"api-server", "models", "object-store", "registry"}
 
@@ -101,7 +101,7 @@ def test_what_alerts_are_made_of_is_there(stack: Stack, query: str) -> None:
 
 
 def test_of_the_nodes_samples_only_those_of_the_stacks_namespaces_are_kept(stack: Stack) -> None:
-    for job in ("kubelet", "cadvisor"):
+    for job in ("kubelet", "kubelet-resources"):
         found = stack.ask(f'count by (namespace) ({{job="{job}", __name__=~"k.+_.+_.+|con.+"}})')
         assert found
         assert all(each["metric"]["namespace"].startswith("mon-") for each in found)

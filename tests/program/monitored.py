@@ -81,7 +81,7 @@ def egress(seen: Recorder, policy: str) -> list[tuple[str | None, list[str | int
             each["to"][0]["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
             if each.get("to")
             else None,
-            [port["port"] for port in each["ports"]],
+            [port["port"] for port in each.get("ports", ())],
         )
         for each in seen.one("NetworkPolicy", policy)["spec"]["egress"]
     ]

@@ -195,6 +195,19 @@ def test_a_workload_is_reached_by_those_that_use_it(
     assert bool(policy["egress"]) is (workload in ("mlflow", "credit-default"))
 
 
+def test_the_registrys_metrics_are_told_on_a_port_for_those_who_watch_alone(
+    platform: Platform,
+) -> None:
+    seen = platform("dev", PINNED)
+    config = json.loads(seen.one("Secret", "registry")["stringData"]["config.yml"])
+    assert config["http"]["debug"]["prometheus"] == {"enabled": True, "path": "/metrics"}
+    (rule,) = seen.one("NetworkPolicy", "registry-debug")["spec"]["ingress"]
+    assert rule["ports"] == [{"port": "debug"}]
+    (peer,) = rule["from"]
+    chosen = peer["namespaceSelector"]["matchLabels"]
+    assert chosen == {"kubernetes.io/metadata.name": "dev-monitoring"}
+
+
 # MLflow
 
 

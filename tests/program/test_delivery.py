@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from components.rollouts_controller import (
 )
 from components.traffic import Gateway
 from components.upstream import FOLDER
+from infra import deliveries
 from infra.program import main
 from tests.program.recorder import PINNED, ROOT, Build, Recorder
 
@@ -27,7 +29,12 @@ IMAGE = "registry.test/credit@sha256:" + "1" * 64
 SIGNER = "sha256:" + "2" * 64
 
 
-def service(steps: tuple[int, ...] = (10, 50), **changes: Any) -> ModelServiceArgs:  # noqa: ANN401
+def service(
+    steps: tuple[int, ...] = (10, 50),
+    *,
+    at_once: bool = False,
+    **changes: Any,  # noqa: ANN401
+) -> ModelServiceArgs:
     how = How(
         steps=steps,
         judge=Judge(
@@ -37,6 +44,7 @@ def service(steps: tuple[int, ...] = (10, 50), **changes: Any) -> ModelServiceAr
             deadline=600,
         ),
         controller=[],
+        at_once=at_once,
     )
     given: dict[str, Any] = {
         "namespace": "dev-models",
@@ -126,6 +134,14 @@ def test_all_at_once_is_judged_before(build: Build) -> None:
     assert only["spec"]["mirroring"]["name"] == "credit-stable"
 
 
+def test_no_refused_release_keeps_pods_that_would_go_live_unjudged_when_offered_again(
+    build: Build,
+) -> None:
+    assert (
+        rollout(delivered(build, ()))["strategy"]["blueGreen"]["scaleDownDelayRevisionLimit"] == 0
+    )
+
+
 def test_the_weights_that_move_are_behind_the_host_and_mirrored_to_the_judge(
     build: Build,
 ) -> None:
@@ -185,7 +201,6 @@ def test_the_judge_has_no_token_and_is_killed_a_minute_after_its_deadline(build:
 def test_the_update_waits_for_a_job_of_the_release(build: Build) -> None:
     job = delivered(build).one("Job")
     (container,) = job["spec"]["template"]["spec"]["containers"]
-    assert job["metadata"]["name"] == "credit-delivery-11111111"
     assert options(container) == {
         "--namespace": "dev-models",
         "--rollout": "credit",
@@ -205,12 +220,28 @@ def test_the_job_runs_again_for_other_pods_of_the_same_image_only(build: Build) 
     assert first != other
 
 
+def test_no_delivery_meets_the_job_that_an_earlier_one_left_behind(build: Build) -> None:
+    # Without a name of ours the provider gives one of its own to each that is made.
+    assert "name" not in delivered(build).one("Job")["metadata"]
+
+
 def test_the_job_may_look_and_nothing_else(build: Build) -> None:
     rules = delivered(build).one("Role")["rules"]
     assert {verb for rule in rules for verb in rule["verbs"]} == {"get", "list"}
     seen = {resource: rule for rule in rules for resource in rule["resources"]}
-    assert seen.keys() == {"rollouts", "analysisruns", "jobs", "pods"}
+    assert seen.keys() == {"rollouts", "deployments", "replicasets", "analysisruns", "pods"}
     assert seen["rollouts"]["resourceNames"] == ["credit"]
+    assert seen["deployments"]["resourceNames"] == ["credit-template"]
+
+
+def test_only_a_release_that_goes_back_may_end_the_steps_of_its_own_rollout(build: Build) -> None:
+    seen = delivered(build, at_once=True)
+    (container,) = seen.one("Job")["spec"]["template"]["spec"]["containers"]
+    assert container["command"][-1] == "--at-once"
+    rules = seen.one("Role")["rules"]
+    (rule,) = (rule for rule in rules if not {"get", "list"} >= set(rule["verbs"]))
+    assert (rule["resources"], rule["verbs"]) == (["rollouts/status"], ["patch"])
+    assert rule["resourceNames"] == ["credit"]
 
 
 def test_the_judge_alone_reaches_the_models_pods_beside_gateway_and_monitoring(
@@ -284,3 +315,30 @@ def test_a_stack_has_the_controller_only_where_a_model_needs_it(
     found = [each for each in seen.resources if each.typ.endswith(":RolloutsController")]
     assert len(found) == controllers
     assert len(seen.of("Rollout")) == controllers
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_a_stack_lets_the_models_go_back_at_once_that_its_ledger_names(
+    build: Build, monkeypatch: pytest.MonkeyPatch, back: bool
+) -> None:
+    monkeypatch.chdir(ROOT)
+    asked = []
+
+    def going_back(ledger: Path, pins: dict[str, Any]) -> set[str]:
+        asked.append((ledger, list(pins)))
+        return {"credit-default"} if back else set()
+
+    monkeypatch.setattr(deliveries, "going_back", going_back)
+    delivery = {"kind": "blueGreen", "minimumRequests": 1, "deadline": "90s"}
+    wanted = {
+        "environment": "dev",
+        "foundation": {"kind": "cluster"},
+        "ingress": {"class": "traefik", "domain": "dev.ferry.test"},
+        "data": {"keep": False, "lockDays": 1},
+        "models": {"credit-default": {"delivery": delivery}},
+    }
+    set_all_config({"ferry:platform": json.dumps(wanted), "ferry:pins": json.dumps(PINNED)})
+    job = build(main).one("Job", "credit-default-delivery")
+    assert asked == [(Path("ledger/dev.jsonl"), ["credit-default"])]
+    words = job["spec"]["template"]["spec"]["containers"][0]["command"]
+    assert ("--at-once" in words) == back

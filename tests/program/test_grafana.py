@@ -4,12 +4,16 @@ import json
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from components.grafana import Grafana, GrafanaArgs
 from components.traffic import Gateway
+from infra.program import main
+from monitoring import dashboards
 from policy.pack import violations
 from policy.rule import Resource
-from tests.program.recorder import Build, Recorder
+from preview.record import configure
+from tests.program.recorder import ROOT, Build, Platform, Recorder
 
 SCREENS = {"ferry-model.json": '{"title": "Model"}', "ferry-cost.json": '{"title": "Cost"}'}
 
@@ -97,3 +101,38 @@ def test_it_is_found_at_a_host_of_the_stacks(build: Build) -> None:
 
     outputs = build(lambda: pulumi.export("url", made().url)).outputs
     assert outputs == {"url": "http://grafana.dev.ferry.test"}
+
+
+@pytest.fixture
+def asked(build: Build, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    """The stack dev with `monitoring: {grafana: true}`."""
+    monkeypatch.chdir(ROOT)
+    text = (ROOT / "Pulumi.dev.yaml").read_text()
+    platform = YAML(typ="safe", pure=True).load(text)["config"]["ferry:platform"]
+    platform["monitoring"] = {**platform.get("monitoring", {}), "grafana": True}
+    configure("dev", ROOT, platform=platform)
+    return build(main)
+
+
+def test_a_stack_that_asks_for_it_has_one_and_keeps_every_rule(asked: Recorder) -> None:
+    assert asked.outputs["grafana"] == {"url": "http://grafana.dev.ferry.test"}
+    assert asked.one("ConfigMap", "grafana-screens")["data"] == dashboards.texts()
+    resources = [Resource.read(each) for each in asked.registered]
+    assert [str(each) for each in violations(resources)] == []
+
+
+def test_its_login_is_told_as_a_secret_alone(asked: Recorder) -> None:
+    assert set(asked.outputs["credentials"]["grafana"]) == {"username", "password"}
+    assert "credentials" in asked.secret_outputs
+
+
+def test_prometheus_lets_it_in(asked: Recorder) -> None:
+    (rule,) = asked.one("NetworkPolicy", "prometheus")["spec"]["ingress"]
+    callers = [each["namespaceSelector"]["matchLabels"] for each in rule["from"]]
+    assert {"kubernetes.io/metadata.name": "dev-monitoring"} in callers
+
+
+def test_a_stack_that_does_not_ask_has_none(platform: Platform) -> None:
+    seen = platform("dev", {})
+    assert "grafana" not in seen.outputs
+    assert not [each for each in seen.of("Deployment") if each["metadata"]["name"] == "grafana"]

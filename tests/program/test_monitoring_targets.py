@@ -11,6 +11,7 @@ from tests.program.monitored import (
     HERE,
     PROMETHEUS,
     ROLES,
+    egress,
     granted,
     named,
     rights,
@@ -154,6 +155,17 @@ def test_an_address_is_asked_for_through_the_prober_under_its_jobs_name(
     assert probe["targets"]["staticConfig"] == {"static": asked}
 
 
+def test_the_prober_reaches_the_platforms_pods_and_the_gateway_wherever_it_is(
+    seen: Recorder,
+) -> None:
+    assert egress(seen, "blackbox-exporter") == [
+        ("dev-platform", ["http"]),
+        ("traefik", []),
+        (None, [80, 443]),
+        (None, [443, 6443]),
+    ]
+
+
 def test_the_clusters_own_certificate_is_verified_and_its_end_known(seen: Recorder) -> None:
     probe = seen.one("Probe", "probe-api-server")["spec"]
     modules = json.loads(seen.one("ConfigMap", "blackbox-exporter")["data"]["config.yml"])
@@ -199,8 +211,8 @@ def test_of_a_node_the_volumes_and_containers_of_the_stacks_namespaces_are_kept(
         assert not re.fullmatch(names, "kubelet_http_requests_total")
     for name in ("available_bytes", "capacity_bytes", "used_bytes", "inodes_free", "inodes"):
         assert re.fullmatch(kept["kubelet"][0], f"kubelet_volume_stats_{name}")
-    for name in ("cpu_usage_seconds_total", "memory_working_set_bytes", "oom_events_total"):
-        assert re.fullmatch(kept["cadvisor"][0], f"container_{name}")
+    for name in ("cpu_usage_seconds_total", "memory_working_set_bytes"):
+        assert re.fullmatch(kept["kubelet-resources"][0], f"container_{name}")
 
 
 def test_nothing_that_is_scraped_may_change_anything(seen: Recorder) -> None:

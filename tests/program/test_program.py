@@ -275,13 +275,12 @@ def test_what_is_not_built_yet_is_refused_by_name(build: Build, record: Recorder
         "foundation": aws,
         "ingress": {"class": "nginx", "domain": "dev.ferry.test"},
         "data": {"keep": False, "lockDays": 1},
-        "monitoring": {"grafana": True},
         "models": {"credit-default": {"delivery": canary}},
     }
     set_all_config({"ferry:platform": json.dumps(wanted)})
     with pytest.raises(pulumi.RunError) as refused:
         build(main)
-    for key in ("foundation.kind", "monitoring", "models.credit-default.delivery.kind"):
+    for key in ("foundation.kind", "models.credit-default.delivery.kind"):
         assert f"Pulumi.dev.yaml: ferry:platform.{key}: " in str(refused.value)
     assert record.resources == []
 

@@ -87,6 +87,14 @@ def test_what_a_killed_update_left_pending_is_looked_at(
     assert "--clear-pending-creates" in (tmp_path / "asked").read_text()
 
 
+def test_what_the_engine_complains_of_is_told_where_only_its_answer_was_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = pulumi(tmp_path, monkeypatch, 'print("{}")\nsys.exit("error: no passphrase")')
+    with pytest.raises(DependencyDown, match="`pulumi stack` failed for dev: error: no passphrase"):
+        engine.export(stack)
+
+
 def test_a_failure_is_laid_at_the_door_of_the_longest_name_that_fits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -159,3 +159,21 @@ def test_a_row_to_score_that_cannot_be_sent_is_a_usage_error(
     refused = ferry("status", "--score", given)
     assert refused.exit_code == 2
     assert words in refused.stderr
+
+
+def test_status_says_where_a_stack_is_watched_as_far_as_it_is(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sites = {
+        name: {"url": f"http://{name}.dev.ferry.test"} for name in ("prometheus", "alertmanager")
+    }
+    monkeypatch.setattr(
+        Stack, "_pulumi", lambda self, *arguments: json.dumps({**OUTPUTS, **sites, "models": {}})
+    )
+    urls = json.loads(ferry("status", "--json").stdout)["urls"]
+    assert {name: url for name, url in urls.items() if name.lower() in {*sites, "grafana"}} == {
+        "Prometheus": "http://prometheus.dev.ferry.test",
+        "Alertmanager": "http://alertmanager.dev.ferry.test",
+    }
+    shown = ferry("status").stdout
+    assert all(each["url"] in shown for each in sites.values())

@@ -243,3 +243,8 @@ def test_a_document_that_is_no_object_is_named_by_its_file(tmp_path: Path) -> No
     path.write_text("- 1\n")
     with pytest.raises(ProviderError, match=f"{path}: a document is no Kubernetes object"):
         list(manifests.read(str(path)))
+
+
+def test_a_bare_equals_sign_is_a_text_as_kubernetes_reads_it() -> None:
+    (found,) = manifests.parse("kind: Kind\nenum: [=, '!=']\n", "here")
+    assert found["enum"] == ["=", "!="]

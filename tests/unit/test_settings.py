@@ -68,6 +68,8 @@ def test_a_whole_file_becomes_typed_values() -> None:
     assert model.delivery.steps == (10, 50)
     assert model.road is not None
     assert model.road.schedule == "30 2 * * 1-5"
+    assert (model.road.retrain, model.road.cooldown) == ("0 3 * * 1", "24h")
+    assert (model.road.request_sample, model.road.window) == (0.1, "1h")
     assert settings.platform.object_store.lacks == {"encryption"}
 
 
@@ -139,6 +141,10 @@ def test_everything_wrong_is_said_at_once_in_the_order_of_the_file() -> None:
         ('"30 2 * * 1-5"', '"@daily"', "expected minute, hour, day, month and weekday"),
         ('{schedule: "30 2 * * 1-5"}', "{}", "road.schedule: found nothing, expected a value"),
         ('{schedule: "30 2 * * 1-5"}', "{schedul: x}", "did you mean schedule?"),
+        ('* * 1-5"}', '* * 1-5", retrain: weekly}', "retrain: found 'weekly', expected minute"),
+        ('* * 1-5"}', '* * 1-5", cooldown: 1}', "cooldown: found 1, expected a text"),
+        ('* * 1-5"}', '* * 1-5", requestSample: 2}', "requestSample: found 2, expected at most 1"),
+        ('* * 1-5"}', '* * 1-5", window: 59s}', "expected a window of at least 1m"),
         ("keep: false", "keep: 'no'", "found 'no', expected true or false"),
         ("gates: {", "gates: {minimumAUC: 1, ", "did you mean minimumAuc?"),
         ("minimumAuc: 0.65", "minimumAuc: 1.5", "found 1.5, expected at most 1"),

@@ -16,6 +16,13 @@ _PATTERN = re.compile(r"(?:^|[^\\])[*?\[]")
 _FIRST = ("CustomResourceDefinition", "Namespace")
 
 
+class _Loader(SafeLoader):
+    """Reads a bare `=` as the text that Kubernetes' own reader takes it for."""
+
+
+_Loader.add_constructor("tag:yaml.org,2002:value", SafeLoader.construct_yaml_str)
+
+
 def read(location: str) -> Iterator[Object]:
     """The objects in a file, in the files that a pattern finds, or at an address.
 
@@ -36,7 +43,7 @@ def read(location: str) -> Iterator[Object]:
 def parse(text: str, source: str) -> Iterator[Object]:
     """The objects in a YAML text, without empty documents."""
     try:
-        for document in yaml.load_all(text, Loader=SafeLoader):
+        for document in yaml.load_all(text, Loader=_Loader):
             if document is not None and not isinstance(document, dict):
                 raise ProviderError(f"{source}: a document is no Kubernetes object: {document!r}")
             if document:

@@ -1,4 +1,7 @@
-"""One model of a given version and delivery, on real parts: what a stack does, but for MLflow."""
+"""One model of a given version, manner and delivery, on real parts: a stack, but for MLflow.
+
+`analysis/` beside this file is the repository's; its judge may be the short one of these tests.
+"""
 
 import json
 import sys
@@ -14,13 +17,17 @@ from components.delivery import How  # noqa: E402
 from components.image import ImageRegistry, pushed  # noqa: E402
 from components.judging import Judge  # noqa: E402
 from components.model_service import ModelService, ModelServiceArgs  # noqa: E402
+from components.monitoring import of_models  # noqa: E402
 from components.namespace import Namespace, NamespaceArgs  # noqa: E402
+from components.prometheus import Prometheus, PrometheusArgs  # noqa: E402
+from components.prometheus_operator import PrometheusOperator  # noqa: E402
 from components.pull_secret import pull_secret  # noqa: E402
 from components.registry import Registry, RegistryArgs  # noqa: E402
 from components.rollouts_controller import (  # noqa: E402
     RolloutsController,
     RolloutsControllerArgs,
 )
+from components.scraping import pod_monitor  # noqa: E402
 from components.traffic import Gateway  # noqa: E402
 
 gateway = Gateway(class_name="traefik", domain=WANTED["domain"], namespace="traefik")
@@ -57,17 +64,52 @@ judge = pushed(
     opts=pulumi.ResourceOptions(),
 )
 version = WANTED["version"]
-image = pushed(
-    "model",
-    tag=str(version),
-    build={
-        "context": "model",
-        "dockerfile": "model/Dockerfile",
-        "args": {"VERSION": str(version)},
-    },
-    registry=images,
-    opts=pulumi.ResourceOptions(retain_on_delete=True),
-)
+
+
+def built(name: str, tag: str, manner: str) -> pulumi.Output[str]:
+    """An image of the model's server; those of former versions stay in the registry."""
+    return pushed(
+        name,
+        tag=tag,
+        build={
+            "context": "model",
+            "dockerfile": "model/Dockerfile",
+            "args": {"VERSION": tag, "MANNER": manner},
+        },
+        registry=images,
+        opts=pulumi.ResourceOptions(retain_on_delete=True),
+    )
+
+
+# Built and pushed while the registry is there, and pulled by no node until it is wanted.
+spare = built("spare", "spare", "good")
+image = spare if WANTED["spare"] else built("model", str(version), WANTED["manner"])
+prometheus: pulumi.Input[str] = "http://prometheus.nowhere:9090"
+if WANTED["watched"]:
+    # The one part of the monitoring that a verdict needs.
+    operator = PrometheusOperator(roles["monitoring"], inside)
+    models = of_models(roles["models"])
+    monitor = pod_monitor(
+        "models",
+        models,
+        namespace=roles["monitoring"],
+        opts=pulumi.ResourceOptions.merge(
+            inside, pulumi.ResourceOptions(depends_on=operator.ready)
+        ),
+    )
+    prometheus = Prometheus(
+        PrometheusArgs(
+            namespaces=roles,
+            environment="moving",
+            gateway=gateway,
+            callers=[roles["models"]],
+            retention="1d",
+            size=1,
+            scraped=[models],
+        ),
+        inside,
+        ready=[*operator.ready, monitor],
+    ).internal_url
 how = None
 if WANTED["delivery"] != "rolling":
     controller = RolloutsController(
@@ -81,11 +123,12 @@ if WANTED["delivery"] != "rolling":
         steps=WANTED["steps"] if WANTED["delivery"] == "canary" else (),
         judge=Judge(
             image=judge,
-            prometheus="http://prometheus-operated.moving-monitoring:9090",
-            minimum_requests=20,
-            deadline=120,
+            prometheus=prometheus,
+            minimum_requests=WANTED["minimum"],
+            deadline=WANTED["deadline"],
         ),
         controller=controller.ready,
+        at_once=WANTED["at_once"],
     )
 model = ModelService(
     "model",
@@ -98,8 +141,9 @@ model = ModelService(
         weights="sha256:" + "0" * 64,
         signer="keyless",
         pull_secret=secret,
-        cpu="50m",
+        cpu=WANTED["cpu"],
         memory="64Mi",
+        minimum=WANTED["replicas"],
         delivery=how,
     ),
     inside,

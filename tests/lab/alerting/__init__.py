@@ -1,0 +1,1 @@
+"""What alert rules are tested with: cases, mutants, and promtool."""
