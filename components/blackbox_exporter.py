@@ -64,7 +64,7 @@ class BlackboxExporter(pulumi.ComponentResource):
         ways: list[k8s.networking.v1.NetworkPolicyEgressRuleArgsDict] = [
             {"to": [traffic.pods_of(args.platform)], "ports": [{"port": "http"}]},
             # The stack's hosts are the Ingress controller's pods, or a balancer before them.
-            {"to": [traffic.pods_of(args.gateway.namespace)]},
+            {"to": traffic.peers(args.gateway.namespace)},
             {"ports": [{"port": 80}, {"port": 443}]},
             traffic.API_SERVER,
         ]

@@ -15,6 +15,8 @@ class BucketArgs:
     """How long no version can be deleted, from when it was written."""
     passing: Sequence[str] = ()
     """Prefixes under which old versions may go in time: nothing pins them."""
+    key: pulumi.Input[str] | None = None
+    """ARN of the key that objects are encrypted with; None: the store's own."""
     lacks: frozenset[str] = frozenset()
     """Of encryption, publicAccessBlock, lifecycle, defaultRetention: what the store has not."""
 
@@ -52,7 +54,10 @@ class Bucket(pulumi.ComponentResource):
                 bucket=bucket.id,
                 rules=[
                     {
-                        "apply_server_side_encryption_by_default": {"sse_algorithm": "aws:kms"},
+                        "apply_server_side_encryption_by_default": {
+                            "sse_algorithm": "aws:kms",
+                            "kms_master_key_id": args.key,
+                        },
                         "bucket_key_enabled": True,
                     }
                 ],

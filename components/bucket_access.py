@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from components.bucket_guard import tls_alone
+
 
 @dataclass(frozen=True, kw_only=True)
 class Grant:
@@ -23,6 +25,8 @@ class BucketAccessArgs:
     grants: Sequence[Grant]
     principals: Mapping[str, pulumi.Input[str]]
     """By account, what the store knows it by: a role's ARN in S3, an access key in VersityGW."""
+    tls: bool = False
+    """Whether the store has TLS, so that whoever comes without can be refused."""
 
 
 class BucketAccess(pulumi.ComponentResource):
@@ -37,7 +41,7 @@ class BucketAccess(pulumi.ComponentResource):
         super().__init__("ferry:storage:BucketAccess", name, {"grants": len(args.grants)}, opts)
         known = {account: args.principals[account] for account in sorted(args.principals)}
         document = pulumi.Output.all(args.bucket, known).apply(
-            lambda values: policy(values[0], args.grants, values[1])
+            lambda values: policy(values[0], args.grants, values[1], tls=args.tls)
         )
         held = aws.s3.BucketPolicy(
             name,
@@ -49,8 +53,10 @@ class BucketAccess(pulumi.ComponentResource):
         self.register_outputs({"bucket": self.bucket})
 
 
-def policy(bucket: str, grants: Sequence[Grant], principals: Mapping[str, str]) -> str:
-    """The policy document: no conditions, since not every store reads them."""
+def policy(
+    bucket: str, grants: Sequence[Grant], principals: Mapping[str, str], *, tls: bool = False
+) -> str:
+    """The policy document: no conditions but that of `tls`, since not every store reads them."""
     return json.dumps(
         {
             "Version": "2012-10-17",
@@ -63,6 +69,7 @@ def policy(bucket: str, grants: Sequence[Grant], principals: Mapping[str, str]) 
                     + ("" if grant.prefix is None else f"/{grant.prefix}*"),
                 }
                 for grant in grants
-            ],
+            ]
+            + ([tls_alone(bucket)] if tls else []),
         }
     )

@@ -66,12 +66,19 @@ def resources(
 
 
 def service_account(
-    name: str, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
+    name: str, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions, *, fixed: bool = False
 ) -> pulumi.Output[str]:
-    """The name of an account of the workload's own, which calls no API."""
+    """The name of an account of the workload's own, which calls no API.
+
+    `fixed`: it is called `name`, by which a cloud gives its pods a role.
+    """
     account = k8s.core.v1.ServiceAccount(
         name,
-        metadata={"namespace": namespace, "labels": labels(name)},
+        metadata={
+            "name": name if fixed else None,
+            "namespace": namespace,
+            "labels": labels(name),
+        },
         automount_service_account_token=False,
         opts=opts,
     )

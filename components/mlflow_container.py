@@ -8,6 +8,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import hardening
+from components.object_store import Keys
 
 DATABASE = "sqlite:////data/mlflow.db"
 SECRETS = "/etc/mlflow"
@@ -22,10 +23,10 @@ class ArtifactStore:
     bucket: pulumi.Input[str]
     endpoint: pulumi.Input[str]
     region: str
-    access_key: pulumi.Input[str]
-    secret_key: pulumi.Input[str]
-    namespace: pulumi.Input[str]
-    """The namespace of the store's pods: where the server's connections may go."""
+    keys: Keys | None
+    """None: the server's pods have a role of their cloud's."""
+    ways: Sequence[k8s.networking.v1.NetworkPolicyEgressRuleArgsDict]
+    """Where the server's connections to it may go."""
 
 
 def process(image: pulumi.Input[str]) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def server(
 ) -> k8s.core.v1.ContainerArgsDict:
     """The container that answers as `host`, and in the cluster as any of `hosts`.
 
-    `files` is the Secret with auth.ini, aws and csrf-key.
+    `files` is the Secret with auth.ini, csrf-key and, where the store has keys, aws.
     """
     common = process(image)
     health: k8s.core.v1.HTTPGetActionArgsDict = {
@@ -69,7 +70,6 @@ def server(
     }
     settings: dict[str, pulumi.Input[str]] = {
         "MLFLOW_AUTH_CONFIG_PATH": f"{SECRETS}/auth.ini",
-        "AWS_SHARED_CREDENTIALS_FILE": f"{SECRETS}/aws",
         "AWS_DEFAULT_REGION": artifacts.region,
         "MLFLOW_S3_ENDPOINT_URL": artifacts.endpoint,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -81,6 +81,8 @@ def server(
         "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": f"http://{host},https://{host}",
         "MLFLOW_SERVER_X_FRAME_OPTIONS": "DENY",
     }
+    if artifacts.keys is not None:
+        settings["AWS_SHARED_CREDENTIALS_FILE"] = f"{SECRETS}/aws"
     # The server takes this one from the environment and nowhere else.
     csrf: k8s.core.v1.EnvVarSourceArgsDict = {"secret_key_ref": {"name": files, "key": "csrf-key"}}
     environment: list[k8s.core.v1.EnvVarArgsDict] = [

@@ -13,6 +13,7 @@ from components.image import ImageRegistry
 from components.labels import labels, selector
 from components.mlflow_container import DATABASE, ArtifactStore, process, server
 from components.mlflow_image import VERSION, mlflow_image
+from components.object_store import Keys
 from components.traffic import Gateway
 from components.volume import volume
 
@@ -50,7 +51,7 @@ class MlflowServer(pulumi.ComponentResource):
         image = mlflow_image(name, args.registry, child)
         files = self._files(name, args)
         claim = volume(name, namespace=args.namespace, size=args.size, keep=args.keep, opts=child)
-        account = hardening.service_account(name, args.namespace, child)
+        account = hardening.service_account(name, args.namespace, child, fixed=True)
         pod = {
             **hardening.pod(account),
             "image_pull_secrets": [{"name": args.pull_secret}]
@@ -104,7 +105,7 @@ class MlflowServer(pulumi.ComponentResource):
             name,
             namespace=args.namespace,
             callers=[args.gateway.namespace, *args.callers],
-            egress=[{"to": [traffic.pods_of(args.artifacts.namespace)]}],
+            egress=args.artifacts.ways,
             opts=child,
         )
         self.url = traffic.once(f"http://{host}", deployment, ingress)
@@ -135,11 +136,7 @@ class MlflowServer(pulumi.ComponentResource):
                     self.username,
                     self.password,
                 ),
-                "aws": pulumi.Output.format(
-                    "[default]\naws_access_key_id = {0}\naws_secret_access_key = {1}\n",
-                    args.artifacts.access_key,
-                    args.artifacts.secret_key,
-                ),
+                **_keys(args.artifacts.keys),
             },
             opts=child,
         )
@@ -185,6 +182,13 @@ class MlflowServer(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+
+def _keys(keys: Keys | None) -> dict[str, pulumi.Output[str]]:
+    if keys is None:
+        return {}
+    text = "[default]\naws_access_key_id = {0}\naws_secret_access_key = {1}\n"
+    return {"aws": pulumi.Output.format(text, keys.access, keys.secret)}
 
 
 def _beside(name: str) -> k8s.core.v1.PodAffinityArgsDict:

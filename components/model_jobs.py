@@ -129,7 +129,9 @@ class ModelJobs(pulumi.ComponentResource):
                             "metadata": {"labels": of_model},
                             "spec": {
                                 **hardening.pod(
-                                    hardening.service_account(name, args.namespace, child)
+                                    hardening.service_account(
+                                        name, args.namespace, child, fixed=True
+                                    )
                                 ),
                                 "image_pull_secrets": [{"name": args.pull_secret}]
                                 if args.pull_secret is not None

@@ -1,5 +1,6 @@
 """The pods that serve one release: the same ones, however traffic moves to them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -31,9 +32,9 @@ class RequestLog:
     bucket: pulumi.Input[str]
     endpoint: pulumi.Input[str]
     region: str
-    secret: pulumi.Input[str]
-    """A Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."""
-    egress: k8s.networking.v1.NetworkPolicyEgressRuleArgsDict
+    secret: pulumi.Input[str] | None
+    """A Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; None: a role of the cloud's."""
+    ways: Sequence[k8s.networking.v1.NetworkPolicyEgressRuleArgsDict]
 
     def environment(self) -> list[k8s.core.v1.EnvVarArgsDict]:
         """What the server is told of it."""
@@ -46,6 +47,8 @@ class RequestLog:
         told: list[k8s.core.v1.EnvVarArgsDict] = [
             {"name": name, "value": value} for name, value in plain.items()
         ]
+        if self.secret is None:
+            return told
         return told + [
             {"name": name, "value_from": {"secret_key_ref": {"name": self.secret, "key": name}}}
             for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -74,7 +77,8 @@ class ModelPodArgs:
     @property
     def egress(self) -> list[k8s.networking.v1.NetworkPolicyEgressRuleArgsDict]:
         """Where a replica's connections may go."""
-        return [part.egress for part in (self.features, self.request_log) if part is not None]
+        features = [self.features.egress] if self.features else []
+        return features + list(self.request_log.ways if self.request_log else ())
 
     def __post_init__(self) -> None:
         if isinstance(self.image, str) and "@sha256:" not in self.image:
@@ -100,6 +104,8 @@ def template(
             "image_pull_secrets": [{"name": args.pull_secret}]
             if args.pull_secret is not None
             else None,
+            # Nodes with devices are tainted with them.
+            "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}] if args.gpu else None,
             "termination_grace_period_seconds": 30,
             "topology_spread_constraints": [
                 {

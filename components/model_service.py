@@ -51,7 +51,7 @@ class ModelService(pulumi.ComponentResource):
         host, grpc_host = args.gateway.host(name), args.gateway.host(grpc)
         self.url = pulumi.Output.from_input(f"http://{host}")
         self.grpc_url = pulumi.Output.from_input(f"grpc://{grpc_host}:80")
-        account = hardening.service_account(name, args.namespace, child)
+        account = hardening.service_account(name, args.namespace, child, fixed=True)
         template = model_pod.template(name, args, account)
         if args.delivery is None:
             self.rollout = _deployment(name, args, template, child).metadata["name"]

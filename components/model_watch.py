@@ -47,7 +47,7 @@ class ModelWatch(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         name = f"{model}-watch"
         marks = {LABEL: model}
-        account = hardening.service_account(name, args.namespace, child)
+        account = hardening.service_account(name, args.namespace, child, fixed=True)
         allowed = grant(
             name,
             namespace=args.namespace,

@@ -1,7 +1,7 @@
 """How requests reach a workload: its Service, its Ingress, and who may connect at all."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -16,13 +16,25 @@ API_SERVER: k8s.networking.v1.NetworkPolicyEgressRuleArgsDict = {
 """The way out to the cluster's API server, for `egress`."""
 
 
+@dataclass(frozen=True)
+class Addresses:
+    """Callers that are no pods of the cluster's, by where they come from."""
+
+    cidrs: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gateway:
-    """The cluster's Ingress controller as a workload needs to know it."""
+    """What lets requests into the cluster, as a workload needs to know it."""
 
     class_name: str
     domain: str
-    namespace: str
+    namespace: str | Addresses
+    """Where requests come from: the namespace of its pods, or addresses where it has none."""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """What its Ingresses say to it."""
+    grpc_annotations: Mapping[str, str] = field(default_factory=dict)
+    """What those of a gRPC say instead."""
 
     def host(self, name: str) -> str:
         return f"{name}.{self.domain}"
@@ -126,9 +138,14 @@ def ingress(
     opts: pulumi.ResourceOptions,
 ) -> k8s.networking.v1.Ingress:
     """All paths of `host`, to the Service."""
+    said = gateway.grpc_annotations if port_name == "grpc" else gateway.annotations
     return k8s.networking.v1.Ingress(
         name,
-        metadata={"namespace": namespace, "labels": labels(name)},
+        metadata={
+            "namespace": namespace,
+            "labels": labels(name),
+            "annotations": dict(said) or None,
+        },
         spec={
             "ingress_class_name": gateway.class_name,
             "rules": [
@@ -160,6 +177,15 @@ def pods_of(namespace: pulumi.Input[str]) -> k8s.networking.v1.NetworkPolicyPeer
     return {"namespace_selector": {"match_labels": {"kubernetes.io/metadata.name": namespace}}}
 
 
+def peers(
+    caller: pulumi.Input[str] | Addresses,
+) -> list[k8s.networking.v1.NetworkPolicyPeerArgsDict]:
+    """A caller, as the ends of a connection that it has."""
+    if isinstance(caller, Addresses):
+        return [{"ip_block": {"cidr": cidr}} for cidr in caller.cidrs]
+    return [pods_of(caller)]
+
+
 def to(
     name: str, namespace: pulumi.Input[str], port: str = "http"
 ) -> k8s.networking.v1.NetworkPolicyEgressRuleArgsDict:
@@ -175,12 +201,12 @@ def allow(
     name: str,
     *,
     namespace: pulumi.Input[str],
-    callers: Sequence[pulumi.Input[str]] = (),
+    callers: Sequence[pulumi.Input[str] | Addresses] = (),
     ports: Sequence[str] = ("http",),
     egress: Sequence[k8s.networking.v1.NetworkPolicyEgressRuleArgsDict] = (),
     opts: pulumi.ResourceOptions,
 ) -> k8s.networking.v1.NetworkPolicy:
-    """Let the pods of the namespaces `callers` reach `ports`, and open `egress`.
+    """Let `callers`, pods of namespaces or addresses, reach `ports`, and open `egress`.
 
     The namespace itself denies everything else and opens DNS.
     """
@@ -193,7 +219,7 @@ def allow(
             # A rule without callers would let everybody in.
             "ingress": [
                 {
-                    "from_": [pods_of(caller) for caller in callers],
+                    "from_": [peer for caller in callers for peer in peers(caller)],
                     "ports": [{"port": port} for port in ports],
                 }
             ]

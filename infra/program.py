@@ -7,6 +7,7 @@ import pulumi
 
 from components.bucket import Bucket, BucketArgs
 from components.bucket_access import BucketAccess, BucketAccessArgs
+from components.bucket_guard import guard
 from components.delivery import How
 from components.mlflow_container import ArtifactStore
 from components.mlflow_server import MlflowServer, MlflowServerArgs
@@ -15,13 +16,15 @@ from components.monitoring import Monitoring
 from components.pull_secret import pull_secret
 from components.traffic import Gateway
 from infra import accounts, outputs, settings, unbuilt
+from infra.account import AwsFoundation
 from infra.deliveries import deliveries
 from infra.foundations import Foundation
+from infra.foundations.aws import account, balancer
 from infra.foundations.cluster import cluster
 from infra.monitoring import monitoring
 from infra.namespaces import named
 from infra.roads import Lane, roads
-from infra.settings import Platform, Settings, SettingsError
+from infra.settings import ClusterFoundation, Platform, Settings, SettingsError
 
 # Nothing pins what is under these; evidence, data, labels and the ledger stay for good.
 _PASSING = ("mlflow/", "requests/", "reports/")
@@ -34,13 +37,7 @@ def main() -> None:
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
     platform = wanted.platform
-    gateway = Gateway(
-        class_name=platform.ingress.class_name,
-        domain=platform.ingress.domain,
-        namespace=platform.ingress.namespace,
-    )
-
-    foundation = cluster(platform, stands_on, gateway)
+    gateway, foundation = _foundation(wanted, stands_on)
     bucket = _bucket(platform, foundation)
     mlflow = _mlflow(platform, foundation, gateway, bucket)
     lanes = roads(wanted, foundation, bucket, mlflow)
@@ -50,26 +47,46 @@ def main() -> None:
     _export(platform, foundation, bucket, mlflow, watching, models)
 
 
+def _foundation(
+    wanted: Settings, stands_on: ClusterFoundation | AwsFoundation
+) -> tuple[Gateway, Foundation]:
+    """What lets requests in, and all else that the stack stands on."""
+    platform = wanted.platform
+    if isinstance(stands_on, AwsFoundation):
+        gateway = balancer(platform, stands_on)
+        return gateway, account(wanted, stands_on)
+    gateway = Gateway(
+        class_name=platform.ingress.class_name,
+        domain=platform.ingress.domain,
+        namespace=platform.ingress.namespace,
+    )
+    return gateway, cluster(platform, stands_on, gateway)
+
+
 def _bucket(platform: Platform, foundation: Foundation) -> BucketAccess:
     """The bucket, closed to all but its accounts, each of which may do its part."""
-    store = foundation.store
+    store, name = foundation.store, f"ferry-{platform.environment}"
     opts = pulumi.ResourceOptions(provider=store.provider, deleted_with=store.lives_in)
     bucket = Bucket(
-        f"ferry-{platform.environment}",
+        name,
         BucketArgs(
             keep=platform.data.keep,
             lock_days=platform.data.lock_days,
             passing=_PASSING,
+            key=store.s3.key if store.s3 else None,
             lacks=frozenset(platform.object_store.lacks),
         ),
         opts,
     )
+    if store.s3:
+        guard(name, bucket=bucket.name, log_bucket=store.s3.log_bucket, opts=opts)
     return BucketAccess(
-        f"ferry-{platform.environment}",
+        name,
         BucketAccessArgs(
             bucket=bucket.name,
-            grants=accounts.grants(platform),
-            principals={name: keys.access for name, keys in store.accounts.items()},
+            grants=[*accounts.grants(platform), *(store.s3.grants if store.s3 else ())],
+            principals=store.principals,
+            tls=store.s3 is not None,
         ),
         opts,
     )
@@ -92,9 +109,8 @@ def _mlflow(
                 bucket=bucket.bucket,
                 endpoint=store.internal_endpoint,
                 region=store.region,
-                access_key=store.accounts[accounts.MLFLOW].access,
-                secret_key=store.accounts[accounts.MLFLOW].secret,
-                namespace=namespace,
+                keys=store.accounts.get(accounts.MLFLOW),
+                ways=store.ways,
             ),
             size="10Gi",
             keep=platform.data.keep,
@@ -159,11 +175,12 @@ def _models(
     return served
 
 
-def _pull_secret(role: str, foundation: Foundation) -> pulumi.Output[str]:
-    return pull_secret(
+def _pull_secret(role: str, foundation: Foundation) -> pulumi.Output[str] | None:
+    login = foundation.images.docker_config_json
+    return login and pull_secret(
         f"pull-{role}",
         namespace=foundation.namespaces[role],
-        docker_config_json=foundation.images.docker_config_json,
+        docker_config_json=login,
         opts=pulumi.ResourceOptions(provider=foundation.cluster),
     )
 
@@ -176,7 +193,8 @@ def _export(
     watching: Monitoring,
     models: dict[str, dict[str, Any]],
 ) -> None:
-    store, registry, screens = foundation.store, foundation.images.registry, watching.grafana
+    store, images, screens = foundation.store, foundation.images, watching.grafana
+    registry = images.registry
     outputs.export(
         environment=platform.environment,
         namespaces=foundation.namespaces,
@@ -188,9 +206,13 @@ def _export(
         models=models,
         **({"grafana": {"url": screens.url}} if screens else {}),
         secret={
-            "objectStore": {"accessKey": store.root.access, "secretKey": store.root.secret},
+            "objectStore": {"accessKey": store.root.access, "secretKey": store.root.secret}
+            if store.root
+            else None,
             "mlflow": {"username": mlflow.username, "password": mlflow.password},
-            "registry": {"username": registry.username, "password": registry.password},
+            "registry": {"username": registry.username, "password": registry.password}
+            if images.docker_config_json is not None
+            else None,
             **(
                 {"grafana": {"username": screens.username, "password": screens.password}}
                 if screens

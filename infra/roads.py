@@ -69,12 +69,8 @@ def roads(
     )
     environment = _environment(wanted, foundation, bucket, mlflow, store)
     claim = volume("feature-registry", namespace=jobs, size="1Gi", keep=keep, opts=inside)
-    pull = pull_secret(
-        "pull-jobs",
-        namespace=jobs,
-        docker_config_json=foundation.images.docker_config_json,
-        opts=inside,
-    )
+    login = foundation.images.docker_config_json
+    pull = login and pull_secret("pull-jobs", namespace=jobs, docker_config_json=login, opts=inside)
     platform = foundation.namespaces["platform"]
     for name, road in ways.items():
         pin = wanted.pins.get(name)
@@ -88,7 +84,7 @@ def roads(
                 environment=environment,
                 registry_claim=claim,
                 egress=[
-                    traffic.to("object-store", platform),
+                    *foundation.store.ways,
                     traffic.to("mlflow", platform),
                     traffic.to(_STORE, platform, PORT),
                 ],
@@ -108,7 +104,7 @@ def roads(
                     environment=_watching(name, road, pin.version, foundation, bucket),
                     # Whoever learns of outcomes brings them from inside of the cluster.
                     callers=[foundation.namespaces["monitoring"], foundation.namespaces["models"]],
-                    egress=[traffic.to("object-store", platform)],
+                    egress=foundation.store.ways,
                     pull_secret=pull,
                 ),
                 inside,
@@ -130,19 +126,17 @@ def _request_log(
 ) -> RequestLog | None:
     if road.request_sample == 0:
         return None
-    store = foundation.store
+    store, inside = foundation.store, pulumi.ResourceOptions(provider=foundation.cluster)
+    keys = _keys(store.accounts.get(accounts.server(model)))
     return RequestLog(
         sample=road.request_sample,
         bucket=bucket.bucket,
         endpoint=store.internal_endpoint,
         region=store.region,
-        secret=_secret(
-            f"{model}-request-log",
-            foundation.namespaces["models"],
-            _keys(store.accounts[accounts.server(model)]),
-            pulumi.ResourceOptions(provider=foundation.cluster),
-        ),
-        egress=traffic.to("object-store", foundation.namespaces["platform"]),
+        secret=_secret(f"{model}-request-log", foundation.namespaces["models"], keys, inside)
+        if keys
+        else None,
+        ways=store.ways,
     )
 
 
@@ -159,7 +153,7 @@ def _watching(
         "RETRAIN_COOLDOWN_SECONDS": str(seconds(road.cooldown)),
         "JOBS_NAMESPACE": foundation.namespaces["jobs"],
     }
-    keys = _keys(foundation.store.accounts[accounts.watch(model)])
+    keys = _keys(foundation.store.accounts.get(accounts.watch(model)))
     return _told(f"{model}-watch", foundation, plain, keys)
 
 
@@ -185,7 +179,7 @@ def _environment(
     }
     hidden = {
         "MLFLOW_TRACKING_PASSWORD": mlflow.password,
-        **_keys(foundation.store.accounts[accounts.JOBS]),
+        **_keys(foundation.store.accounts.get(accounts.JOBS)),
         "ONLINE_STORE": store.connection,
     }
     return _told("jobs", foundation, plain, hidden)
@@ -199,7 +193,9 @@ def _bucket(foundation: Foundation, bucket: BucketAccess) -> dict[str, pulumi.In
     }
 
 
-def _keys(keys: Keys) -> dict[str, pulumi.Output[str]]:
+def _keys(keys: Keys | None) -> dict[str, pulumi.Output[str]]:
+    if keys is None:
+        return {}
     return {"AWS_ACCESS_KEY_ID": keys.access, "AWS_SECRET_ACCESS_KEY": keys.secret}
 
 
@@ -210,11 +206,13 @@ def _told(
     hidden: Mapping[str, pulumi.Output[str]],
 ) -> list[k8s.core.v1.EnvVarArgsDict]:
     """The variables of a pod in the jobs' namespace; those `hidden` by way of a Secret."""
-    inside = pulumi.ResourceOptions(provider=foundation.cluster)
-    secret = _secret(name, foundation.namespaces["jobs"], hidden, inside)
     environment: list[k8s.core.v1.EnvVarArgsDict] = [
         {"name": variable, "value": value} for variable, value in plain.items()
     ]
+    if not hidden:
+        return environment
+    inside = pulumi.ResourceOptions(provider=foundation.cluster)
+    secret = _secret(name, foundation.namespaces["jobs"], hidden, inside)
     return environment + [
         {"name": variable, "value_from": {"secret_key_ref": {"name": secret, "key": variable}}}
         for variable in hidden

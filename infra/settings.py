@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 import pulumi
 from pydantic import Field, ValidationError
 
+from infra.account import AwsFoundation
 from infra.complaints import Complaint, SettingsError, explain, located
 from infra.models import Model
 from infra.words import (
-    Account,
     Address,
     Commit,
     Digest,
@@ -21,7 +21,6 @@ from infra.words import (
     Flag,
     Label,
     ModelName,
-    Region,
     Run,
     SecretName,
     Server,
@@ -60,15 +59,6 @@ class ClusterFoundation(Strict):
 
     kind: Literal["cluster"]
     context: Word | None = None
-
-
-class AwsFoundation(Strict):
-    """An account of Amazon's, where the stack makes its own Kubernetes."""
-
-    kind: Literal["aws"]
-    region: Region
-    account: Account
-    zones: Annotated[int, Field(strict=True, ge=2, le=6)] = 3
 
 
 Lack = Literal["encryption", "publicAccessBlock", "lifecycle", "defaultRetention"]

@@ -1,6 +1,7 @@
 """The kinds of text and number that settings hold, each with the words that ask for it."""
 
 import re
+from ipaddress import ip_network
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -132,6 +133,39 @@ Count = Annotated[int, Field(strict=True, ge=1, le=1000)]
 Percent = Annotated[int, Field(strict=True, ge=1, le=100)]
 Region = Annotated[_Text, _matching("[a-z]{2}(-[a-z]+)+-[1-9]", "a region like eu-west-1")]
 Account = Annotated[_Text, _matching("[0-9]{12}", "an account, 12 digits in quotes")]
+_ARN = "arn:aws:"
+Role = Annotated[_Text, _matching(_ARN + "iam::[0-9]{12}:role/[\\w+=,.@/-]+", "the ARN of a role")]
+EncryptionKey = Annotated[
+    _Text, _matching(_ARN + "kms:[a-z0-9-]+:[0-9]{12}:key/[0-9a-f-]+", "the ARN of a key of KMS'")
+]
+Certificate = Annotated[
+    _Text,
+    _matching(_ARN + "acm:[a-z0-9-]+:[0-9]{12}:certificate/[0-9a-f-]+", "a certificate's ARN"),
+]
+Repository = Annotated[_Text, _matching("[\\w.-]+/[\\w.-]+", "a repository: owner/name")]
+Version = Annotated[_Text, _matching(r"1\.[0-9]{2}", 'a version in quotes, like "1.34"')]
+
+
+def _addresses(text: str) -> str:
+    try:
+        found = ip_network(text)
+    except ValueError:
+        found = None
+    if found is None or found.prefixlen == 0:
+        words = "addresses like 192.0.2.0/24, not all of them"
+        raise PydanticCustomError("expected", "{words}", {"words": words})
+    return text
+
+
+def _network(text: str) -> str:
+    found = ip_network(_addresses(text))
+    if found.version != 4 or not found.is_private or not 16 <= found.prefixlen <= 20:
+        raise PydanticCustomError("expected", "private addresses, from a /16 to a /20")
+    return text
+
+
+Cidr = Annotated[_Text, AfterValidator(_addresses)]
+Network = Annotated[_Text, AfterValidator(_network)]
 Steps = Annotated[
     tuple[Annotated[int, Field(strict=True, ge=1, le=99)], ...],
     Field(min_length=1),

@@ -1,7 +1,8 @@
 """What a month of CPU, memory and volume costs: a dated table."""
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Self
@@ -19,6 +20,8 @@ class Prices:
     cpu: float
     memory: float
     volume: float
+    each: Mapping[str, float] = field(default_factory=dict)
+    """Of a resource of AWS', by its kind; of a VpcEndpoint in each zone."""
 
     @classmethod
     def read(cls, path: Path = _TABLE) -> Self:
@@ -26,7 +29,8 @@ class Prices:
         table = tomllib.loads(path.read_text())
         try:
             month = {key: float(table["month"][key]) for key in ("cpu", "memory", "volume")}
+            each = {key: float(price) for key, price in table.get("each", {}).items()}
             told = {key: table[key] for key in ("currency", "as_of", "source")}
         except (KeyError, TypeError) as error:
             raise ValueError(f"{path.name}: {error} is missing") from None
-        return cls(**told, **month)
+        return cls(**told, **month, each=each)

@@ -63,13 +63,45 @@ EXEMPTIONS = (
         reason="It lists and watches kinds of its stack's namespaces, and changes nothing.",
     ),
     Exemption(
-        numbers=("1", "7", "9"),
+        numbers=("5", "9", "10"),
         kind="Bucket",
-        name="ferry-*",
-        since=date(2026, 11, 24),
-        reason="VersityGW has no such calls; a stack file says so under objectStore.lacks.",
+        name="*-access-logs",
+        since=date(2026, 11, 30),
+        reason="S3 writes logs to no bucket with a key of KMS' or a default lock, nor its own.",
+    ),
+    Exemption(
+        numbers=("34",),
+        kind="ConfigMap",
+        name="amazon-vpc-cni",
+        since=date(2026, 11, 30),
+        reason="By it EKS is told to enforce NetworkPolicies, and looks nowhere else.",
+    ),
+    *(
+        Exemption(
+            numbers=numbers,
+            kind="Bucket",
+            name=f"ferry-{stack}",
+            since=date(2026, 11, 24),
+            reason=reason,
+        )
+        for stack in ("dev", "prod")  # whose store is in the cluster
+        for numbers, reason in (
+            (
+                ("1", "7", "9"),
+                "VersityGW has no such calls; a stack file says so under objectStore.lacks.",
+            ),
+            (
+                ("3", "5", "6"),
+                "VersityGW has no TLS, no log of requests and no lists of access of its own.",
+            ),
+        )
     ),
 )
+
+UNBOUND = {
+    "ecr:GetAuthorizationToken": "A login is to all of the account's registry: IAM knows no part.",
+}
+"""Actions of IAM's that take no resource but `*`, and why."""
 
 
 def exempt(rule: Rule, resource: Resource) -> bool:

@@ -3,11 +3,26 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from policy import pods, rights, storage, workloads
+from policy import (
+    clusters,
+    databases,
+    identities,
+    keys,
+    networks,
+    pods,
+    registries,
+    rights,
+    storage,
+    workloads,
+)
 from policy.exceptions import exempt
 from policy.rule import Resource, Rule, Stack
 
-RULES: tuple[Rule, ...] = (*storage.RULES, *pods.RULES, *workloads.RULES, *rights.RULES)
+RULES: tuple[Rule, ...] = (
+    *(*storage.RULES, *keys.RULES, *registries.RULES, *databases.RULES),
+    *(*clusters.RULES, *identities.RULES, *networks.RULES),
+    *(*pods.RULES, *workloads.RULES, *rights.RULES),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

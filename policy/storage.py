@@ -1,15 +1,20 @@
 """What buckets keep to."""
 
-import json
 from collections.abc import Iterator
 
 from policy.rule import Resource, Stack, at, rule
+from policy.statements import EVERYBODY, allowing, conditions, listed, name, principals, statements
 
 _BUCKET = ["Bucket"]
 _BLOCKS = (
     *("blockPublicAcls", "blockPublicPolicy"),
     *("ignorePublicAcls", "restrictPublicBuckets"),
 )
+
+
+def _same(stack: Stack, bucket: Resource, kind: str) -> list[Resource]:
+    """What is the bucket's without being of its component: it has its name."""
+    return [each for each in stack.of(kind) if each.name == bucket.name]
 
 
 @rule("1", "FSBP S3.8", "CKV_AWS_53-56", "CKV2_AWS_6", kinds=_BUCKET, by_others=True)
@@ -23,19 +28,52 @@ def buckets_are_never_public(resource: Resource, stack: Stack) -> Iterator[str]:
             yield f"{key} must be true"
 
 
+@rule("2", "FSBP S3.2", "FSBP S3.3", "CKV_AWS_20", "CKV_AWS_57", kinds=["Bucket", "BucketAcl"])
+def no_list_of_access_opens_a_bucket(resource: Resource, _: Stack) -> Iterator[str]:
+    """A bucket has none of the ready-made lists of access, which are for everybody or for many."""
+    if resource.props.get("acl") not in (None, "private", "log-delivery-write"):
+        yield f"acl is {resource.props['acl']}"
+
+
+@rule("3", "FSBP S3.5", "CKV_AWS_379", kinds=_BUCKET, by_others=True)
+def buckets_take_tls_alone(resource: Resource, stack: Stack) -> Iterator[str]:
+    """A bucket's policy refuses everybody who comes without TLS."""
+    for policy in _same(stack, resource, "BucketPolicy"):
+        for each in statements(policy):
+            refused = each.get("Effect") == "Deny" and ("AWS", EVERYBODY) in principals(each)
+            plain = conditions(each).get("aws:SecureTransport") == ["false"]
+            if refused and plain and set(conditions(each)) == {"aws:SecureTransport"}:
+                return
+    yield "no BucketPolicy of its name that denies everybody with aws:SecureTransport false"
+
+
 @rule("4", "FSBP S3.6", "CKV_AWS_70", kinds=["BucketPolicy"])
 def bucket_policies_name_who_may(resource: Resource, _: Stack) -> Iterator[str]:
     """A bucket's policy allows nothing to everybody."""
-    given = resource.props.get("policy")
-    if not isinstance(given, str):
-        return  # not known before the update
-    for each in json.loads(given).get("Statement", ()):
-        everybody = each.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]})
-        if each.get("Effect") == "Allow" and everybody and not each.get("Condition"):
-            yield f"statement {each.get('Sid', '?')} allows {each.get('Action')} to everybody"
-        actions = [each.get("Action")] if isinstance(each.get("Action"), str) else each["Action"]
-        if each.get("Effect") == "Allow" and {"*", "s3:*"} & set(actions):
-            yield f"statement {each.get('Sid', '?')} allows every action"
+    for each in allowing(resource):
+        everybody = ("AWS", EVERYBODY) in principals(each)
+        if everybody and not each.get("Condition"):
+            yield f"statement {name(each)} allows {each.get('Action')} to everybody"
+        if {"*", "s3:*"} & set(listed(each.get("Action"))):
+            yield f"statement {name(each)} allows every action"
+
+
+@rule("5", "FSBP S3.9", "CKV_AWS_18", kinds=_BUCKET, by_others=True)
+def requests_to_buckets_are_logged(resource: Resource, stack: Stack) -> Iterator[str]:
+    """Who read or wrote what of a bucket is written to another one."""
+    found = _same(stack, resource, "BucketLogging")
+    if not any(each.props.get("targetBucket") for each in found):
+        yield "no BucketLogging of its name with a targetBucket"
+    if any(each.props.get("targetBucket") == each.props.get("bucket") for each in found):
+        yield "its requests are logged into itself"
+
+
+@rule("6", "FSBP S3.12", "CKV2_AWS_65", kinds=_BUCKET, by_others=True)
+def objects_are_the_buckets_owners(resource: Resource, stack: Stack) -> Iterator[str]:
+    """Whoever wrote an object, it is the bucket's owner's: lists of access are off."""
+    found = _same(stack, resource, "BucketOwnershipControls")
+    if not any(at(each.props, "rule.objectOwnership") == "BucketOwnerEnforced" for each in found):
+        yield "no BucketOwnershipControls of its name with BucketOwnerEnforced"
 
 
 @rule("7", "FSBP S3.13", "CKV2_AWS_61", "CKV_AWS_300", kinds=_BUCKET, by_others=True)
@@ -90,7 +128,11 @@ def what_is_kept_is_kept(resource: Resource, _: Stack) -> Iterator[str]:
 
 RULES = (
     buckets_are_never_public,
+    no_list_of_access_opens_a_bucket,
+    buckets_take_tls_alone,
     bucket_policies_name_who_may,
+    requests_to_buckets_are_logged,
+    objects_are_the_buckets_owners,
     old_versions_go_in_time,
     every_write_is_a_version,
     buckets_are_encrypted,

@@ -1,6 +1,6 @@
 """The rules and their exemptions as a page: `python -m policy.table > docs/controls.md`."""
 
-from policy.exceptions import EXEMPTIONS
+from policy.exceptions import EXEMPTIONS, UNBOUND
 from policy.pack import RULES
 
 _HEAD = """# Controls
@@ -20,6 +20,12 @@ _EXEMPT = """
 | rules | where | since | why |
 |---|---|---|---|
 """
+_UNBOUND = """
+Actions of IAM's that rule 29 lets be for every resource:
+
+| action | why |
+|---|---|
+"""
 
 
 def page() -> str:
@@ -33,7 +39,8 @@ def page() -> str:
         f"| {each.reason} |\n"
         for each in EXEMPTIONS
     )
-    return f"{_HEAD}{rules}{_EXEMPT}{exemptions}"
+    unbound = "".join(f"| `{action}` | {why} |\n" for action, why in UNBOUND.items())
+    return f"{_HEAD}{rules}{_EXEMPT}{exemptions}{_UNBOUND}{unbound}"
 
 
 if __name__ == "__main__":

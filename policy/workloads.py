@@ -29,6 +29,8 @@ def namespaces_admit_restricted_pods_only(resource: Resource, _: Stack) -> Itera
 @rule("34", "CIS 4.5.1", "CIS 4.5.2", "CKV_K8S_21", kinds=_PLACED)
 def nothing_is_in_a_shared_namespace(resource: Resource, _: Stack) -> Iterator[str]:
     """Every object names a namespace, and none that is the cluster's own."""
+    if not resource.type.startswith("kubernetes:"):
+        return  # a Role of IAM's is in none
     found = at(resource.props, "metadata.namespace")
     if found is None or found in _NAMESPACED_ELSEWHERE:
         yield f"metadata.namespace must be a namespace of the stack's, is {found}"

@@ -23,7 +23,7 @@ def quantity(text: str | float) -> float:
 
 
 def monthly(resources: Sequence[Mapping[str, Any]], prices: Prices) -> dict[str, float]:
-    """What each running workload and volume costs, by name; only what is asked for, not jobs.
+    """What each running workload, volume and part of AWS' costs; what is asked for, not jobs.
 
     A workload counts with its fewest replicas: those of its autoscaler, if one is there.
     """
@@ -31,6 +31,8 @@ def monthly(resources: Sequence[Mapping[str, Any]], prices: Prices) -> dict[str,
     costs: dict[str, float] = {}
     for each in resources:
         kind, spec = each["type"].rpartition(":")[2], each["props"].get("spec") or {}
+        if kind in prices.each and not each["type"].startswith("ferry:"):
+            costs[f"{kind} {_name(each)}"] = _places(each) * prices.each[kind]
         if not each["type"].startswith("kubernetes:"):
             continue
         if kind in _RUNNING:
@@ -45,6 +47,13 @@ def monthly(resources: Sequence[Mapping[str, Any]], prices: Prices) -> dict[str,
             if template:
                 costs[f"{kind} {_name(each)}"] = replicas * _pod(template, prices)
     return costs
+
+
+def _places(resource: Mapping[str, Any]) -> int:
+    """How often a part of AWS' is charged for: an endpoint once in each zone, or never."""
+    if resource["type"].endswith(":VpcEndpoint"):
+        return len(resource["props"].get("subnetIds") or ())
+    return 1
 
 
 def _pod(spec: Mapping[str, Any], prices: Prices) -> float:

@@ -18,6 +18,8 @@ from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mo
 from pulumi.runtime.settings import reset_options
 from ruamel.yaml import YAML
 
+from preview import amazon
+
 _SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105 - marks a secret on the wire
 GENERATED = "generated-by-"
 DIGEST = "sha256:" + "d" * 64
@@ -37,13 +39,15 @@ class Providers(Mocks):
             case "docker:index/image:Image":
                 repository = args.inputs["imageName"].rpartition(":")[0]
                 state["repoDigest"] = f"{repository}@{DIGEST}"
-            case "aws:s3/bucket:Bucket":
-                state["bucket"] = f"{args.name}-a1b2c3d"
+            case kind if kind.startswith("aws:"):
+                state |= amazon.told(kind, args.name, args.inputs)
             case kind if kind.startswith("kubernetes:"):
                 state["metadata"] = {"name": f"{args.name}-auto", **state.get("metadata", {})}
         return f"{args.name}-id", state
 
-    def call(self, args: MockCallArgs) -> tuple[dict[str, Any], None]:
+    def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        if args.token in amazon.ANSWERS:
+            return amazon.ANSWERS[args.token], []
         raise RuntimeError(f"{args.token} asks a provider, and a preview from nothing has none")
 
 

@@ -1,14 +1,27 @@
 """What a stack stands on; every foundation returns the same record."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 
+from components.bucket_access import Grant
 from components.image import ImageRegistry
 from components.object_store import Keys
+
+
+@dataclass(frozen=True, kw_only=True)
+class S3:
+    """What Amazon's own store has beyond others."""
+
+    key: pulumi.Output[str]
+    """ARN of the key that objects are encrypted with."""
+    log_bucket: pulumi.Output[str]
+    """Where requests to buckets are written down."""
+    grants: Sequence[Grant]
+    """Of accounts that are no part's of the platform: its pipelines."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,11 +32,18 @@ class Store:
     endpoint: pulumi.Output[str]
     internal_endpoint: pulumi.Output[str]
     region: str
-    root: Keys
+    root: Keys | None
+    """None: people log in as their cloud lets them."""
     accounts: Mapping[str, Keys]
-    """By the names of `infra.accounts`."""
-    lives_in: pulumi.Resource
+    """By the names of `infra.accounts`; none where pods have roles of the cloud's."""
+    principals: Mapping[str, pulumi.Output[str]]
+    """What a bucket's policy calls each of the accounts."""
+    ways: Sequence[k8s.networking.v1.NetworkPolicyEgressRuleArgsDict]
+    """The ways out to the store, and to whatever gives pods their roles."""
+    lives_in: pulumi.Resource | None
     """What takes the buckets with it when it goes."""
+    s3: S3 | None = None
+    """None: the store is none of Amazon's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +53,8 @@ class Images:
     registry: ImageRegistry
     url: pulumi.Output[str]
     """Where the registry's API answers."""
-    docker_config_json: pulumi.Output[str]
+    docker_config_json: pulumi.Output[str] | None
+    """None: nodes log in by themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 
+from components import traffic
 from components.image import ImageRegistry
 from components.object_store import ObjectStore, ObjectStoreArgs
 from components.registry import Registry, RegistryArgs
@@ -71,6 +72,8 @@ def cluster(platform: Platform, settings: ClusterFoundation, gateway: Gateway) -
             region=store.region,
             root=store.root,
             accounts=store.accounts,
+            principals={name: keys.access for name, keys in store.accounts.items()},
+            ways=[traffic.to("object-store", roles["platform"])],
             lives_in=store,
         ),
         images=Images(

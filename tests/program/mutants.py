@@ -42,7 +42,7 @@ def _pods(rule: str, path: str, *values: Any) -> list[Mutation]:  # noqa: ANN401
     return [Mutation(rule, kinds, f"{_POD}.{path}", value) for value in values]
 
 
-def _of(rule: str, kind: str, path: str, *values: Any) -> list[Mutation]:  # noqa: ANN401 - JSON
+def of(rule: str, kind: str, path: str, *values: Any) -> list[Mutation]:  # noqa: ANN401 - JSON
     return [Mutation(rule, (kind,), path, value) for value in values]
 
 
@@ -92,31 +92,31 @@ MUTATIONS = [
             (f"pod-security@kubernetes@io/{mode}", ("baseline", "privileged", GONE)),
             (f"pod-security@kubernetes@io/{mode}-version", ("latest", GONE)),
         )
-        for mutation in _of("33", "Namespace", f"metadata.labels.{key}", *values)
+        for mutation in of("33", "Namespace", f"metadata.labels.{key}", *values)
     ),
-    *_of("34", "Deployment", "metadata.namespace", "default", "kube-system", GONE),
-    *_of("34", "Secret", "metadata.namespace", "default", GONE),
-    *_of("35", "ResourceQuota", "spec.hard.pods", GONE),
-    *_of("35", "LimitRange", "spec.limits", GONE, []),
-    *_of("36b", "NetworkPolicy", "spec.ingress[].from", GONE, []),
-    *_of("36b", "NetworkPolicy", "spec.ingress[].ports", GONE),
-    *_of("51", "Deployment", "spec.strategy.rollingUpdate.maxUnavailable", 1, "25%", GONE),
-    *_of("52", "PodDisruptionBudget", "spec.unhealthyPodEvictionPolicy", GONE, "IfHealthyBudget"),
-    *_of("52", "PodDisruptionBudget", "spec.maxUnavailable", 0),
-    *_of("53", "HorizontalPodAutoscaler", "spec.scaleTargetRef.name", "nobody"),
-    *_of("54", "Service", "spec.type", "NodePort", "LoadBalancer"),
-    *_of("54", "Service", "spec.selector", GONE, {}),
-    *_of("55", "Ingress", "spec.ingressClassName", GONE),
-    *_of("55", "Ingress", "spec.rules[].host", GONE, "*.example.org"),
-    *_of("55", "Ingress", "metadata.annotations", {"nginx/server-snippet": "x"}),
-    *_of("56", "Role", "rules[].verbs", ["*"]),
-    *_of("56", "Role", "rules[].resources", ["*"]),
-    *_of("56", "Role", "rules[].apiGroups", ["*"]),
-    *_of("56b", "RoleBinding", "roleRef.name", "cluster-admin", "edit"),
-    *_of("56b", "RoleBinding", "subjects[].name", "system:authenticated"),
-    *_of("57", "Role", "rules[].verbs", ["impersonate"], ["escalate"], ["bind"]),
-    *_of("8", "BucketVersioning", "versioningConfiguration.status", "Suspended", GONE),
-    *_of("10", "Bucket", "objectLockEnabled", False, GONE),
+    *of("34", "Deployment", "metadata.namespace", "default", "kube-system", GONE),
+    *of("34", "Secret", "metadata.namespace", "default", GONE),
+    *of("35", "ResourceQuota", "spec.hard.pods", GONE),
+    *of("35", "LimitRange", "spec.limits", GONE, []),
+    *of("36b", "NetworkPolicy", "spec.ingress[].from", GONE, []),
+    *of("36b", "NetworkPolicy", "spec.ingress[].ports", GONE),
+    *of("51", "Deployment", "spec.strategy.rollingUpdate.maxUnavailable", 1, "25%", GONE),
+    *of("52", "PodDisruptionBudget", "spec.unhealthyPodEvictionPolicy", GONE, "IfHealthyBudget"),
+    *of("52", "PodDisruptionBudget", "spec.maxUnavailable", 0),
+    *of("53", "HorizontalPodAutoscaler", "spec.scaleTargetRef.name", "nobody"),
+    *of("54", "Service", "spec.type", "NodePort", "LoadBalancer"),
+    *of("54", "Service", "spec.selector", GONE, {}),
+    *of("55", "Ingress", "spec.ingressClassName", GONE),
+    *of("55", "Ingress", "spec.rules[].host", GONE, "*.example.org"),
+    *of("55", "Ingress", "metadata.annotations", {"nginx/server-snippet": "x"}),
+    *of("56", "Role", "rules[].verbs", ["*"]),
+    *of("56", "Role", "rules[].resources", ["*"]),
+    *of("56", "Role", "rules[].apiGroups", ["*"]),
+    *of("56b", "RoleBinding", "roleRef.name", "cluster-admin", "edit"),
+    *of("56b", "RoleBinding", "subjects[].name", "system:authenticated"),
+    *of("57", "Role", "rules[].verbs", ["impersonate"], ["escalate"], ["bind"]),
+    *of("8", "BucketVersioning", "versioningConfiguration.status", "Suspended", GONE),
+    *of("10", "Bucket", "objectLockEnabled", False, GONE),
 ]  # fmt: skip
 
 

@@ -268,7 +268,14 @@ def test_wrong_settings_stop_the_program_before_anything_registers(
 
 
 def test_what_is_not_built_yet_is_refused_by_name(build: Build, record: Recorder) -> None:
-    aws = {"kind": "aws", "region": "eu-west-1", "account": "123456789012"}
+    of_account = "eu-west-1:123456789012"
+    aws = {
+        "kind": "aws",
+        "region": "eu-west-1",
+        "account": "123456789012",
+        "administrators": ["arn:aws:iam::123456789012:role/platform"],
+        "certificate": f"arn:aws:acm:{of_account}:certificate/1",
+    }
     canary = {"kind": "canary", "steps": [10], "minimumRequests": 1, "deadline": "1m"}
     wanted = {
         "environment": "dev",
@@ -280,7 +287,7 @@ def test_what_is_not_built_yet_is_refused_by_name(build: Build, record: Recorder
     set_all_config({"ferry:platform": json.dumps(wanted)})
     with pytest.raises(pulumi.RunError) as refused:
         build(main)
-    for key in ("foundation.kind", "models.credit-default.delivery.kind"):
+    for key in ("ingress.class", "models.credit-default.delivery.kind"):
         assert f"Pulumi.dev.yaml: ferry:platform.{key}: " in str(refused.value)
     assert record.resources == []
 

@@ -233,3 +233,21 @@ def test_a_stack_is_recorded_alike_alone_and_after_another() -> None:
     alone, after = recorded_in("prod")["prod"], recorded_in("dev", "prod")["prod"]
     assert len(alone) > 50
     assert by_urn(alone) == by_urn(after)
+
+
+def test_parts_of_aws_cost_what_the_table_says_and_endpoints_do_in_each_zone() -> None:
+    prices = replace(PRICES, each={"NatGateway": 35.0, "VpcEndpoint": 8.0})
+    found = monthly(
+        [
+            recorded("out", "aws:ec2/natGateway:NatGateway"),
+            recorded("kms", "aws:ec2/vpcEndpoint:VpcEndpoint", subnetIds=["a", "b", "c"]),
+            recorded("s3", "aws:ec2/vpcEndpoint:VpcEndpoint"),
+            recorded("nobody", "ferry:aws:NatGateway"),
+        ],
+        prices,
+    )
+    assert found == {"NatGateway out": 35.0, "VpcEndpoint kms": 24.0, "VpcEndpoint s3": 0.0}
+
+
+def test_the_table_prices_the_parts_of_aws_that_are_paid_by_the_hour() -> None:
+    assert {"NatGateway", "VpcEndpoint", "Cluster", "Key"} <= Prices.read().each.keys()
