@@ -4,8 +4,6 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from monitoring.dashboards.panels import Panel, lines, number, screen, states
 
-_DISK = 'fstype!~"tmpfs|squashfs|ramfs"'
-
 
 def board() -> Dashboard:
     """Of the whole stack."""
@@ -42,8 +40,7 @@ def _now() -> tuple[Panel, ...]:
         number(
             "Disk",
             "Of the fullest file system of a node.",
-            f"max(1 - node_filesystem_avail_bytes{{{_DISK}}}"
-            f" / node_filesystem_size_bytes{{{_DISK}}})",
+            "max(1 - node_filesystem_avail_bytes / node_filesystem_size_bytes)",
             unit="percentunit",
             bad_from=0.85,
         ),
@@ -73,7 +70,7 @@ def _nodes() -> tuple[Panel, ...]:
         lines(
             "Disk",
             "Free, by file system.",
-            (f"node_filesystem_avail_bytes{{{_DISK}}}", "{{instance}} {{mountpoint}}"),
+            ("node_filesystem_avail_bytes", "{{instance}} {{mountpoint}}"),
             unit="bytes",
         ),
     )

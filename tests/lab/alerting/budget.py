@@ -15,14 +15,16 @@ def _cases(objective: slo.Objective, burn: slo.Burn) -> Iterator[Case]:
     rule = f"ErrorBudgetBurn{burn.long}/{objective.name}"
     other = next(each.name for each in slo.OBJECTIVES if each != objective)
 
-    def series(long: str, short: str) -> dict[str, str]:
+    def series(long: str, short: str, of: str = objective.name) -> dict[str, str]:
+        """Of the model's objective `of`; its other one and another model are well."""
+        well = other if of == objective.name else objective.name
         return {
-            f'{slo.ratio(window)}{{model="{model}",slo="{of}"}}': values
+            f'{slo.ratio(window)}{{model="{model}",slo="{name}"}}': values
             for window, values in ((burn.long, long), (burn.short, short))
-            for model, of, values in (
-                ("loans", objective.name, values),
-                ("loans", other, "0x60"),
-                ("cards", objective.name, "0x60"),
+            for model, name, values in (
+                ("loans", of, values),
+                ("loans", well, "0x60"),
+                ("cards", of, "0x60"),
             )
         }
 
@@ -42,6 +44,12 @@ def _cases(objective: slo.Objective, burn: slo.Burn) -> Iterator[Case]:
         rule=rule,
         says="only the short one is above",
         series=series(f"{below}x60", f"{above}x60"),
+        looks={"10m": []},
+    )
+    yield Case(
+        rule=rule,
+        says="both are above for the other objective",
+        series=series(f"{above}x60", f"{above}x60", other),
         looks={"10m": []},
     )
     exact = f"{round(limit, 6)}"

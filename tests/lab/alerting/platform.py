@@ -100,7 +100,6 @@ def _disk(says: str, free: str, looks: Mapping[str, list[dict[str, str]]]) -> It
             device.format("/dev/sdb1"),
         ),
     ):
-        node = rule.endswith("node")
         yield Case(
             rule=rule,
             says=says,
@@ -111,16 +110,6 @@ def _disk(says: str, free: str, looks: Mapping[str, list[dict[str, str]]]) -> It
                 f'{size}{{pod="b",{full}}}': "100x300",
                 f"{avail}{{{enough}}}": "90x300",
                 f"{size}{{{enough}}}": "100x300",
-                **(
-                    {
-                        f'{avail}{{fstype="tmpfs",device="tmpfs",instance="i"}}': "1x300",
-                        f'{size}{{fstype="tmpfs",device="tmpfs",instance="i"}}': "100x300",
-                        f'{avail}{{fstype="squashfs",device="loop0",instance="i"}}': "0x300",
-                        f'{size}{{fstype="squashfs",device="loop0",instance="i"}}': "100x300",
-                    }
-                    if node
-                    else {}
-                ),
             },
             looks={at: [names] if fires else [] for at, fires in looks.items()},
             every="5m",
