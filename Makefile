@@ -20,7 +20,7 @@ PINNED_BY = $(if $(shell grep '^ *below:' Pulumi.$(STACK).yaml),promote,release)
 EXPORT := --frozen --quiet --no-emit-project --no-header --no-annotate
 
 .PHONY: help up down purge env preview preview-offline refresh destroy drift release promote deliver \
-    rollback retrain keep status unit validate-subset test check format lock bench bench-serving \
+    rollback retrain keep status unit validate-subset test trial check format lock bench bench-serving \
     bench-deliveries
 
 help: ## List the commands
@@ -115,7 +115,11 @@ validate-subset: app/.venv ## Great Expectations over the rows kept in Git, and 
 test: unit ## Everything: unit, engine, lab
 	$(APP) -m pytest -c app/pyproject.toml --rootdir . -m slow tests/app
 	$(PYTHON) -m lab.toolchain
-	$(PYTHON) -m pytest -m lab --numprocesses 2 --dist loadgroup tests/lab
+	$(PYTHON) -m pytest -m "lab and not trial" tests/lab
+
+trial: .venv app/.venv ## Lab tests that were written and have not passed on a lab yet
+	$(PYTHON) -m lab.toolchain
+	$(PYTHON) -m pytest -m trial tests/lab
 
 check: .venv app/.venv ## Format, lint, types, locks, ledgers
 	.venv/bin/ruff format --check .

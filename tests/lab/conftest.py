@@ -12,21 +12,6 @@ from tests.lab.control_plane import ControlPlane, control_plane
 from tests.lab.kubelet import Kubelet
 from tests.lab.project import Project
 
-# They take minutes each, and the machine has nothing else to do while the last one ends.
-_LONGEST = ("test_promotion", "test_road", "test_jobs", "test_delivery")
-# Files that use the same lab.
-_TOGETHER = {"test_bad_input": "test_cluster"}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file is one worker's, since its tests share a lab; the longest files come first."""
-    for item in items:
-        name = item.path.stem
-        item.add_marker(pytest.mark.xdist_group(_TOGETHER.get(name, name)))
-    last = len(_LONGEST)
-    rank = {name: place for place, name in enumerate(_LONGEST)}
-    items.sort(key=lambda item: rank.get(item.path.stem, last))
-
 
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
