@@ -52,7 +52,7 @@ def watch(cluster: Client, plane: ControlPlane, tmp_path_factory: pytest.TempPat
     """The API as the watch's own token opens it."""
     folder = tmp_path_factory.mktemp("account")
     asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{WATCH}-auto/token"
+    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{WATCH}/token"
     (folder / "token").write_text(cluster.request("POST", path, None, asked)["status"]["token"])
     (folder / "ca.crt").write_text((plane.kubeconfig.parent / "apiserver.crt").read_text())
     return Api(url=plane.server, account=folder)
