@@ -15,7 +15,7 @@ from tests.lab import loop
 from tests.lab.clone import cloned
 from tests.lab.loop import MODEL, SETTLED, STACK, WINDOW, Watched
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.trial]
 
 JOB = f"{MODEL}-retrain-1"
 
