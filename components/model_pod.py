@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -104,8 +105,7 @@ def template(
             "image_pull_secrets": [{"name": args.pull_secret}]
             if args.pull_secret is not None
             else None,
-            # Nodes with devices are tainted with them.
-            "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}] if args.gpu else None,
+            **_devices(args.gpu),
             "termination_grace_period_seconds": 30,
             "topology_spread_constraints": [
                 {
@@ -120,6 +120,14 @@ def template(
             "volumes": [hardening.scratch("128Mi")],
         },
     }
+
+
+def _devices(gpu: int) -> dict[str, Any]:
+    """What lets a pod onto nodes that are tainted with their devices.
+
+    Without devices nothing: even null would be a claim on the field.
+    """
+    return {"tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}]} if gpu else {}
 
 
 def _container(name: str, args: ModelPodArgs) -> k8s.core.v1.ContainerArgsDict:
