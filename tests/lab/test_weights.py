@@ -35,7 +35,13 @@ roles = namespaces("weights", inside)
 gateway = Gateway(class_name="traefik", domain="weights.ferry.test", namespace="traefik")
 registry = Registry(
     "registry",
-    RegistryArgs(namespace=roles["platform"], gateway=gateway, size="1Gi", keep=False),
+    RegistryArgs(
+        namespace=roles["platform"],
+        gateway=gateway,
+        monitoring=roles["monitoring"],
+        size="1Gi",
+        keep=False,
+    ),
     inside,
 )
 secret = pull_secret(
