@@ -74,7 +74,7 @@ def test_the_page_has_the_measures_figures(page: str, found: drift.Drift) -> Non
     for name in ("int_rate", "score", "term"):
         shift = {**found.features, "score": found.score}[name]
         assert shift is not None
-        assert f'"drift_score": {round(shift.psi, 5)}' in page
+        assert f'"drift_score": {round(shift.psi, 6)}' in page
         assert f"PSI above {shift.threshold:.3f}" in page
     assert page.count('"data_drift": "Detected"') == 1  # the other that drifted has no value
 

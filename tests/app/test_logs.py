@@ -51,12 +51,12 @@ def test_what_does_not_fit_is_dropped_at_once_and_told_of_later(pipe: tuple[int,
     writer_told.start()
     lines = _read(pipe[0], b"end\n")
     writer_told.join()
-    [told] = [json.loads(line) for line in lines if line.startswith(b"{")]
-    assert told["event"] == "log lines dropped"
+    told = [json.loads(line) for line in lines if line.startswith(b"{")]
+    assert {each["event"] for each in told} == {"log lines dropped"}
     whole = lines.count(line.strip())
-    assert told["lines"] == sum(counted) == 1000 - whole
-    assert whole == 100, "as much as may wait"
-    assert len(lines) == whole + 2, "no line is in pieces"
+    assert sum(each["lines"] for each in told) == sum(counted) == 1000 - whole
+    assert 100 <= whole <= 100 + PIPE_BYTES // len(line), "as much as may wait, and the pipe's"
+    assert len(lines) == whole + len(told) + 1, "no line is in pieces"
 
 
 def test_lines_are_in_their_order_and_each_is_there_once(pipe: tuple[int, int]) -> None:
@@ -113,6 +113,7 @@ def test_a_server_whose_log_nobody_reads_goes_on_and_its_log_goes_on_when_read(
     running = start()
     running.wait_for("/v2/health/ready", 200)
     _ask_much(running.port, loan)
+    time.sleep(0.5)  # the last lines are handed over within 0.2 s
     connection = running.connect()
     connection.request("GET", "/metrics")
     metrics = connection.getresponse().read().decode().splitlines()

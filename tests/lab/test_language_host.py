@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import toolchain
+from lab import paths, toolchain
 from tests.lab.project import Project
 
 pytestmark = pytest.mark.lab
@@ -102,8 +102,17 @@ def test_a_failing_resource_shows_no_traceback(project: Project) -> None:
     ],
 )
 def test_a_program_runs_in_the_virtual_environment_of_its_project(
-    project: Project, chosen: str, folder: str, file: str, text: str
+    project: Project,
+    chosen: str,
+    folder: str,
+    file: str,
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    uv = subprocess.run(
+        ["lab/uv"], cwd=paths.repository(), capture_output=True, text=True, check=True
+    ).stdout
+    monkeypatch.setenv("PATH", f"{os.environ['PATH']}:{Path(uv.strip()).parent}")
     options(project, chosen)
     printed = project.program("").fail("preview")
     assert f"the virtual environment {project.folder}/{folder} has no bin/python" in printed
