@@ -90,7 +90,13 @@ def _same(bucket: Any, stack: str, number: int, line: bytes) -> None:  # noqa: A
         wait=wait_fixed(0.2),
         retry_error_callback=lambda state: state.outcome and state.outcome.result(),
     )
-    if again(evidence.read, bucket, key(stack, number)) != line:
+    found = again(evidence.read, bucket, key(stack, number))
+    if found is None or (found != line and line.startswith(found)):
+        raise DependencyDown(
+            f"the bucket shows no whole {key(stack, number)} after {_PATIENCE} s: it is still "
+            "being written, or its writer was killed"
+        )
+    if found != line:
         raise Conflict(
             f"ledger/{stack}.jsonl: line {number}: the bucket's {key(stack, number)} is another "
             "record: the history was forked or rewritten; the bucket's is locked, so compare the "

@@ -85,6 +85,9 @@ def promote(
 def rollback(
     model: Model,
     stack: StackName = "dev",
+    version: Annotated[
+        int | None, typer.Option(help="Back to this one, which was live, and not to the last.")
+    ] = None,
     deliver: Annotated[
         bool, typer.Option(help="Deliver at once, or leave it at the stack file for review.")
     ] = True,
@@ -92,13 +95,16 @@ def rollback(
     branch: Branch = None,
     json: Json = False,
 ) -> None:
-    """Go back to the release that was live before: weights, code and data together."""
+    """Go back to the release that was live before: weights, code and data together.
+
+    Made again, it changes nothing; --version goes further back.
+    """
     _one_of(commit, branch)
     at = stack_of(stack)
-    pin, moved = rolling.rollback(at, model)
+    pin, moved = rolling.rollback(at, model, version)
     say(
         f"{at.file.name}: {model} is pinned to version {pin.version}"
-        + ("" if moved else " already")
+        + ("" if moved else " already; `--version` goes further back")
     )
     now = stack_of(stack)
     found: dict[str, Any] = {"model": model, "stack": stack, "release": _release(pin)}

@@ -161,6 +161,18 @@ def test_a_record_that_another_command_is_putting_is_waited_for(shown: int) -> N
     assert bucket.read == [last, last]
 
 
+@pytest.mark.parametrize("shown", [None, 0, 40], ids=["listed alone", "empty", "its beginning"])
+def test_a_record_that_stays_half_put_is_no_fork(
+    monkeypatch: pytest.MonkeyPatch, shown: int | None
+) -> None:
+    monkeypatch.setattr(mirroring, "_PATIENCE", 0.1)
+    bucket = Bucket(*FIVE[:2], FIVE[2][: shown or 0])
+    if shown is None:
+        monkeypatch.setattr(bucket, "get", Bucket().get)
+    with pytest.raises(DependencyDown, match=r"no whole ledger/dev/00000003\.json"):
+        upload(bucket, FIVE[:3])
+
+
 def test_what_others_append_and_upload_meanwhile_is_no_cut_file() -> None:
     bucket, lines = Bucket(*FIVE[:2]), list(FIVE[:2])
     listed = bucket.filter

@@ -140,9 +140,12 @@ def test_a_rollback_delivers_unless_it_is_to_be_reviewed(world: World) -> None:
     assert world.served["dev"][MODEL].version == 2
     assert ferry("rollback", MODEL).exit_code == 0
     assert world.served["dev"][MODEL].version == 1
-    refused = ferry("rollback", MODEL)
+    again = ferry("rollback", MODEL)
+    assert (again.exit_code, "--version" in again.output) == (0, True)
+    assert world.served["dev"][MODEL].version == 1
+    refused = ferry("rollback", MODEL, "--version", "7")
     assert refused.exit_code == 3
-    assert "nothing to go back to" in refused.stderr
+    assert "those that were: 1, 2" in refused.stderr
 
 
 def test_an_approval_is_given_once(world: World) -> None:
