@@ -3,12 +3,17 @@
 import gzip
 import json
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from http.server import ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import boto3
 import requests
 
 from tests.lab.clone import HERE, Clone
+from tests.lab.watched import receivers
 
 MODEL = "credit-default"
 STACK = "loop"
@@ -55,6 +60,25 @@ class Watched(Clone):
         _change(model, "watch=Watch(", "watch=Watch(drifted_windows=(2, 3), ")
         self.run("git", "commit", "--all", "--quiet", "--message", "Short windows")
 
+    def tell(self, port: int) -> None:
+        """Has alerts sent to a Slack on that port of the node."""
+        where = "jsonpath={.items[0].status.addresses[?(@.type=='InternalIP')].address}"
+        address = self.kubectl("get", "nodes", "-o", where)
+        self.kubectl(
+            *("create", "secret", "generic", "slack-hook", f"--namespace={STACK}-monitoring"),
+            f"--from-literal=url=http://{address}:{port}/slack",
+        )
+        models = "    models:\n"
+        _change(
+            self.file, models, f"    monitoring: {{receivers: {{slack: slack-hook}}}}\n{models}"
+        )
+        self.make("deliver")
+
+    def firing(self) -> list[str]:
+        """The names of the alerts that fire."""
+        alerts = self.asked('ALERTS{alertstate="firing"}')
+        return sorted({each["metric"]["alertname"] for each in alerts})
+
     def ask(self, rows: Rows, number: int) -> None:
         """Sends `number` of the rows, evenly taken, through the gateway."""
         step = len(rows) / number
@@ -83,14 +107,17 @@ class Watched(Clone):
                 found[name + ("{" + ",".join(own) + "}" if own else "")] = float(value)
         return found
 
+    def asked(self, query: str) -> list[dict[str, Any]]:
+        """What Prometheus answers."""
+        answer = requests.get(
+            f"{self.output('prometheus')['url']}/api/v1/query", params={"query": query}, timeout=30
+        )
+        answer.raise_for_status()
+        return answer.json()["data"]["result"]
+
     def measured(self, series: str) -> float | None:
         """The newest value of the only series of the model's by that name in Prometheus."""
-        answer = requests.get(
-            f"{self.output('prometheus')['url']}/api/v1/query",
-            params={"query": f'{series}{{model="{MODEL}"}}'},
-            timeout=30,
-        ).json()
-        found = answer["data"]["result"]
+        found = self.asked(f'{series}{{model="{MODEL}"}}')
         return float(found[0]["value"][1]) if len(found) == 1 else None
 
     def until(self, what: str, seconds: float, look: Any) -> Any:  # noqa: ANN401
@@ -141,12 +168,13 @@ class Watched(Clone):
         return answer.json()
 
     def move_back(self, windows: int) -> None:
-        """Writes what the server has logged once more, as traffic of the `windows` before now."""
+        """Writes what the server has logged once more, as the last `windows` that can be judged."""
         (first, *_) = self.keys(f"requests/{MODEL}/")
         content = gzip.decompress(self.store().Object(first).get()["Body"].read())
         lines = [json.loads(line) for line in content.splitlines()]
         now = time.time()
-        for back in range(1, windows + 1):
+        over = SETTLED // WINDOW + 1
+        for back in range(over, over + windows):
             moved = [
                 {**line, "time": now - back * WINDOW, "id": f"{line['id']}-{back}"}
                 for line in lines
@@ -162,6 +190,24 @@ class Watched(Clone):
         where = ("-n", f"{STACK}-jobs", f"deployment/{MODEL}-watch")
         self.kubectl("rollout", "restart", *where)
         self.kubectl("rollout", "status", "--timeout=120s", *where)
+
+
+@contextmanager
+def slack() -> Generator[int]:
+    """A Slack of this machine's; gives its port. What it got is `told`."""
+    receivers.KEPT.clear()
+    server = ThreadingHTTPServer(("0.0.0.0", 0), receivers.Web)  # noqa: S104 - pods ask it
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def told() -> list[str]:
+    """The titles of the messages that Slack got, oldest first."""
+    return [each["body"]["attachments"][0]["title"] for each in receivers.KEPT]
 
 
 def before_a_window_ends(seconds: float) -> None:

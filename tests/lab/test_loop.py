@@ -31,7 +31,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     try:
         made.make("up")
         made.enter()
-        yield made
+        with loop.slack() as port:
+            made.tell(port)
+            yield made
     finally:
         made.make("purge")
 
@@ -39,7 +41,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 def test_steady_windows_start_nothing(stack: Watched) -> None:
     stack.ask(stack.rows()["all"], 2000)
     stack.until("a request log", 90, lambda: stack.keys(f"requests/{MODEL}/"))
-    stack.move_back(windows=9)
+    stack.move_back(windows=4)
     stack.restart_watch()
     told = stack.until("a judged window", 90, lambda: _judged(stack.figures()))
     assert told["drift_detected"] == 0
@@ -53,6 +55,7 @@ def test_steady_windows_start_nothing(stack: Watched) -> None:
     assert sum(value for series, value in told.items() if series.startswith("retrainings")) == 0
     assert stack.jobs() == {}
     assert stack.keys("signals/retraining/") == []
+    assert (stack.firing(), loop.told()) == ([], [])
 
 
 def test_drifted_windows_end_in_a_registered_version_with_its_card_and_a_report(
@@ -60,7 +63,7 @@ def test_drifted_windows_end_in_a_registered_version_with_its_card_and_a_report(
 ) -> None:
     risky = stack.rows()["risky"]
     loop.before_a_window_ends(12)
-    for pause in (20, WINDOW, 0):  # three windows, the first of them cut short
+    for pause in (20, *[WINDOW] * 5, 0):  # seven windows, the first of them cut short
         stack.ask(risky, 2000)
         time.sleep(pause)
     asked = time.time()
@@ -71,6 +74,11 @@ def test_drifted_windows_end_in_a_registered_version_with_its_card_and_a_report(
     grade = 'feature_drift{feature="sub_grade"}'
     assert told[grade] > told[grade.replace("feature_drift", "feature_drift_threshold")]
     stack.until("the same in Prometheus", 60, lambda: stack.measured("drift_detected") == 1)
+    alert = "FeatureDriftDetected"
+    stack.until("the alert", 6 * WINDOW + SETTLED, lambda: alert in stack.firing())
+    message = f"[FIRING] {alert} {STACK} {MODEL}"
+    stack.until("the alert at its receiver", 120, lambda: message in loop.told())
+    print(f"its receiver had the alert {time.time() - asked:.0f} s after the last drifted request")
 
     job = stack.until("the Job", 2 * WINDOW + 60, lambda: stack.jobs().get(JOB))
     told_why = job["metadata"]["annotations"]["ferry.dev/reason"]
