@@ -167,22 +167,22 @@ class Watched(Clone):
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def move_back(self, windows: int) -> None:
-        """Writes what the server has logged once more, as the last `windows` that can be judged."""
-        (first, *_) = self.keys(f"requests/{MODEL}/")
-        content = gzip.decompress(self.store().Object(first).get()["Body"].read())
-        lines = [json.loads(line) for line in content.splitlines()]
+    def logged(self) -> list[dict[str, Any]]:
+        """Every line of the servers' request log, in the order of its objects."""
+        objects = (self.store().Object(key).get() for key in self.keys(f"requests/{MODEL}/"))
+        texts = (gzip.decompress(each["Body"].read()) for each in objects)
+        return [json.loads(line) for text in texts for line in text.splitlines()]
+
+    def move_back(self, lines: list[dict[str, Any]], windows: int) -> None:
+        """Writes lines of the log once more, as the last `windows` that can be judged."""
         now = time.time()
         over = SETTLED // WINDOW + 1
         for back in range(over, over + windows):
-            moved = [
-                {**line, "time": now - back * WINDOW, "id": f"{line['id']}-{back}"}
-                for line in lines
-            ]
-            hour = time.strftime("%Y-%m-%dT%H", time.gmtime(now - back * WINDOW))
-            prefix = first.rsplit("/", 2)[0]
+            then = now - back * WINDOW
+            moved = [{**line, "time": then, "id": f"{line['id']}-{back}"} for line in lines]
+            hour = time.strftime("%Y-%m-%dT%H", time.gmtime(then))
             self.store().put_object(
-                Key=f"{prefix}/{hour}/moved-{back}.jsonl.gz",
+                Key=f"requests/{MODEL}/1/{hour}/moved-{back}.jsonl.gz",
                 Body=gzip.compress("\n".join(map(json.dumps, moved)).encode()),
             )
 

@@ -37,6 +37,10 @@ class Trial:
         self.judged()
         return ending
 
+    def over(self) -> None:
+        """No update is under way, nor locked by one that was killed: the next test's may begin."""
+        self._pool.submit(self.moving.pulumi, "cancel", "--yes").result()
+
     def offer(self, manner: str = "good", *, spare: bool = False) -> Ended:
         """Offer the next version, and wait for what becomes of it."""
         self.version += 1
@@ -110,6 +114,13 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
         LAB, folder, rate=60, steps=[50], minimum=MINIMUM, watched=True, cpu="250m", replicas=1
     ) as moving:
         yield Trial(moving)
+
+
+@pytest.fixture(autouse=True)
+def over(trial: Trial) -> Iterator[None]:
+    """A test that fails does not fail those after it."""
+    yield
+    trial.over()
 
 
 def prometheus(trial: Trial, replicas: int) -> None:

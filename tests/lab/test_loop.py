@@ -11,13 +11,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab import loop
+from tests.lab import loop, panels
 from tests.lab.clone import cloned
 from tests.lab.loop import MODEL, SETTLED, STACK, WINDOW, Watched
 
 pytestmark = [pytest.mark.lab, pytest.mark.trial]
 
 JOB = f"{MODEL}-retrain-1"
+UNSEEN: set[str] = set()
+"""The panels of what did not happen here."""
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +42,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 
 def test_steady_windows_start_nothing(stack: Watched) -> None:
     stack.ask(stack.rows()["all"], 2000)
-    stack.until("a request log", 90, lambda: stack.keys(f"requests/{MODEL}/"))
-    stack.move_back(windows=4)
+    stack.until("a log of the requests", 90, lambda: len(stack.logged()) >= 2000)
+    stack.move_back(stack.logged(), windows=4)
     stack.restart_watch()
     told = stack.until("a judged window", 90, lambda: _judged(stack.figures()))
     assert told["drift_detected"] == 0
@@ -112,6 +114,11 @@ def test_no_pin_was_moved_and_one_retraining_was_enough(stack: Watched) -> None:
     begun = time.time()
     stack.until("a look of the new watch", 60, lambda: stack.figures().get(series, 0) > begun)
     assert list(stack.jobs()) == [JOB]
+
+
+def test_every_panel_of_the_screens_has_an_answer(stack: Watched) -> None:
+    silent = panels.silent(stack.output("prometheus")["url"], MODEL)
+    assert set(silent) == UNSEEN, silent
 
 
 def _judged(told: dict[str, float]) -> dict[str, float] | None:
