@@ -48,7 +48,7 @@ def test_a_password_that_nobody_marked_is_secret_as_well() -> None:
 
 
 def test_what_the_program_marks_is_secret_at_any_depth_and_what_it_does_not_is_not() -> None:
-    given = {"stringData": marked({"f": [f"[a]\nkey = {DEEP}\n"]}), "labels": {"x": TOKEN}}
+    given = {"stringData": marked({"f": [f"[a]\n{DEEP}\n"]}), "labels": {"x": TOKEN}}
     assert in_state(state(resource("s", inputs=given))) == {"state of s 0": DEEP}
     assert in_state(state(resource("s", inputs={"env": [{"value": marked(DEEP)}]}))) == {
         "state of s 0": DEEP
