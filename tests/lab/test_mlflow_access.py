@@ -175,6 +175,17 @@ def test_a_user_to_whom_nothing_was_given_reads_no_artifact(
     assert fresh.ask("GET", "/api/2.0/mlflow-artifacts/artifacts").status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [("PUT", "config"), ("POST", "message"), ("POST", "skills/install")]
+)
+def test_the_assistant_that_runs_commands_answers_nobody(
+    admin: Server, fresh: Server, method: str, path: str
+) -> None:
+    asked = f"/ajax-api/3.0/mlflow/assistant/{path}"
+    for who in (admin, fresh):
+        assert who.ask(method, asked, {"message": "id"}).status_code == 403
+
+
 def test_a_user_may_begin_something_of_its_own(fresh: Server) -> None:
     """When this fails, docs/access.md says too much of what a user may do."""
     assert fresh.ask("POST", f"{API}/experiments/create", {"name": "own"}).ok
