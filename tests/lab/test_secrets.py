@@ -64,7 +64,7 @@ def _passphrase(stack: Stack) -> str:
 
 def _signing_keys() -> dict[str, str]:
     """Line by line: the user's, and that of the jobs on their volume."""
-    jobs = [*paths.state(STACK).rglob("signing/model.key")]
+    jobs = [*(paths.state(STACK) / "volumes").rglob("signing/model.key")]
     assert jobs, "the jobs made no key to sign with"
     return {
         f"{path} {line}": word
