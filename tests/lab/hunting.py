@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import contextlib
 import io
 import json
 import re
@@ -114,7 +115,11 @@ def _gunzipped(data: bytes) -> bytes:
 
 
 def _members(data: bytes) -> Iterator[bytes]:
-    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+    # What only looks like a tar, or was cut, is read as far as it is one.
+    with (
+        contextlib.suppress(tarfile.TarError),
+        tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive,
+    ):
         for each in archive:
             if each.isfile() and (file := archive.extractfile(each)):
                 yield file.read()
