@@ -175,12 +175,16 @@ default_permission = NO_PERMISSIONS
 database_uri = sqlite:////data/auth.db
 authorization_function = mlflow.server.auth:authenticate_request_basic_auth
 admin_password = mZ4kQ9xT2vLp7WcY8bNdmZ4kQ9xT2vLp7WcY8bNd
+token = Tq5Zx8Rw2Ym7Kc4Hv9Bn
+name = Tq5Zx8Rw2Ym7Kc4Hv9B
+commit = 0a1b2c3d4e5f60718293a4b5c6d7e8f
 digest = 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 """
 
 
 def test_the_secrets_of_a_file_are_its_long_words_that_nobody_would_write() -> None:
     assert secret_words(AUTH) == {
+        "Tq5Zx8Rw2Ym7Kc4Hv9Bn",
         "mZ4kQ9xT2vLp7WcY8bNdmZ4kQ9xT2vLp7WcY8bNd",
         "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     }
