@@ -72,7 +72,11 @@ def server(
         "MLFLOW_AUTH_CONFIG_PATH": f"{SECRETS}/auth.ini",
         "AWS_DEFAULT_REGION": artifacts.region,
         "MLFLOW_S3_ENDPOINT_URL": artifacts.endpoint,
+        # A route for which MLflow has no rule is refused; as of 3.17 that is its own default, too.
+        "MLFLOW_BASIC_AUTH_FAIL_CLOSED": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        # Its assistant runs commands for whoever may ask it.
+        "MLFLOW_ENABLE_REMOTE_ASSISTANT": "false",
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         # Clients add the port or leave it out.
         "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(

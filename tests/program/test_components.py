@@ -220,12 +220,15 @@ def test_58_mlflow_asks_everybody_for_a_login_and_grants_nothing_by_default(
     ini.read_string(seen.one("Secret", "mlflow")["stringData"]["auth.ini"])
     assert server["args"][server["args"].index("--app-name") + 1] == "basic-auth"
     assert environment(server)["MLFLOW_AUTH_CONFIG_PATH"] == "/etc/mlflow/auth.ini"
+    assert environment(server)["MLFLOW_BASIC_AUTH_FAIL_CLOSED"] == "true"
     assert ini["mlflow"]["default_permission"] == "NO_PERMISSIONS"
     assert ini["mlflow"]["admin_password"] == f"{GENERATED}mlflow-admin"
     assert ini["mlflow"]["database_uri"] == "sqlite:////data/auth.db"
 
 
-def test_59_mlflow_answers_to_its_own_names_only_and_runs_no_jobs(platform: Platform) -> None:
+def test_59_mlflow_answers_to_its_own_names_only_and_runs_no_jobs_or_commands(
+    platform: Platform,
+) -> None:
     settings = environment(container(platform("dev", {}), "Deployment", "mlflow"))
     hosts = settings["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
     assert {host for host in hosts if ":" not in host} == {
@@ -238,6 +241,7 @@ def test_59_mlflow_answers_to_its_own_names_only_and_runs_no_jobs(platform: Plat
     assert "mlflow.dev.ferry.test:80" in hosts
     assert settings["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"].startswith("http://mlflow.dev.ferry.test")
     assert settings["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+    assert settings["MLFLOW_ENABLE_REMOTE_ASSISTANT"] == "false"
     assert settings["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
 
 

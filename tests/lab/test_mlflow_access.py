@@ -1,0 +1,193 @@
+"""What MLflow answers to whoever has no login, and to a user to whom nothing was given."""
+
+import json
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.lab import jobs_platform
+from tests.lab.jobs_platform import STACK, Platform
+
+pytestmark = [pytest.mark.lab, pytest.mark.trial]
+
+API = "/api/2.0/mlflow"
+LISTED = Path(__file__).parent / "mlflow_routes.py"
+# All that is told to everybody: that it lives, what it can do, and the files of its pages.
+OPEN = {
+    "/health",
+    "/api/3.0/mlflow/server-info",
+    "/ajax-api/3.0/mlflow/server-info",
+    "/static-files/1",
+}
+
+
+class Server:
+    """MLflow behind the stack's Ingress, asked by somebody or by nobody."""
+
+    def __init__(self, url: str, login: tuple[str, str] | None = None) -> None:
+        self._url, self._session = url, requests.Session()
+        self._session.trust_env = False
+        self._session.auth = login
+
+    def ask(self, method: str, path: str, body: Any = None) -> requests.Response:  # noqa: ANN401
+        return self._session.request(
+            method, self._url + path, json=body, allow_redirects=False, timeout=30
+        )
+
+    def known_as(self, name: str, password: str) -> "Server":
+        return Server(self._url, (name, password))
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    with jobs_platform.platform(tmp_path_factory.mktemp("access")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def nobody(platform: Platform) -> Server:
+    return Server(platform.output("mlflow")["url"])
+
+
+@pytest.fixture(scope="module")
+def admin(platform: Platform, nobody: Server) -> Server:
+    login = platform.output("credentials")["mlflow"]
+    return nobody.known_as(login["username"], login["password"])
+
+
+@pytest.fixture(scope="module")
+def run(admin: Server) -> dict[str, str]:
+    """The administrator's: an experiment, a run in it, and a model."""
+    made = admin.ask("POST", f"{API}/experiments/create", {"name": "theirs"}).json()
+    experiment = made["experiment_id"]
+    began = admin.ask("POST", f"{API}/runs/create", {"experiment_id": experiment}).json()
+    assert admin.ask("POST", f"{API}/registered-models/create", {"name": "theirs"}).ok
+    return {"experiment": experiment, "run": began["run"]["info"]["run_id"]}
+
+
+@pytest.fixture(scope="module")
+def fresh(admin: Server, nobody: Server, run: dict[str, str]) -> Server:
+    """A user to whom nothing was given."""
+    login = {"username": "fresh", "password": uuid.uuid4().hex}
+    assert admin.ask("POST", f"{API}/users/create", login).ok
+    return nobody.known_as(login["username"], login["password"])
+
+
+def test_every_route_asks_for_a_login_but_those_that_tell_nothing(
+    platform: Platform, nobody: Server
+) -> None:
+    told = platform.run(
+        *("kubectl", "exec", "--stdin", "deployment/mlflow"),
+        *(f"--namespace={STACK}-platform", "--", "python", "-"),
+        given=LISTED.read_text(),
+    )
+    routes = [(method, path) for method, path in json.loads(told.splitlines()[-1])]
+    wanted = {f"{API}/experiments/search", f"{API}/users/create", "/metrics", "/graphql"}
+    assert wanted | {"/v1/traces", "/version", "/"} <= {path for _, path in routes}
+    answered = {}
+    for method, path in routes:
+        one = re.sub(r"<[^>]*>|\{[^}]*\}", "1", path)
+        body = None if method in ("GET", "HEAD", "OPTIONS") else {}
+        answered[method, one] = nobody.ask(method, one, body).status_code
+    assert {path for (_, path), status in answered.items() if status != 401} == OPEN
+    assert answered["GET", "/health"] == 200
+    assert answered["GET", "/static-files/1"] == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/{API}/experiments/search",
+        f"{API}/experiments/search/",
+        "/health/..%2fapi/2.0/mlflow/experiments/search",
+        "/static-files/..%2f..%2f..%2fserver/auth/basic_auth.ini",
+        "/static-files/%2e%2e/%2e%2e/__init__.py",
+        "/no-such-route",
+    ],
+)
+def test_another_spelling_of_a_route_opens_nothing(nobody: Server, path: str) -> None:
+    for method in ("GET", "POST"):
+        assert nobody.ask(method, path).status_code in (400, 401, 404, 405)
+
+
+def test_what_is_told_to_everybody_names_no_data(nobody: Server, run: dict[str, str]) -> None:
+    told = nobody.ask("GET", "/api/3.0/mlflow/server-info")
+    assert told.ok
+    assert not {"theirs", run["run"]} & {*re.findall(r"\w+", told.text)}
+    assert "://" not in told.text
+
+
+@pytest.mark.parametrize("password", ["password1234", "password", ""])
+def test_the_names_and_passwords_that_mlflow_came_with_open_nothing(
+    nobody: Server, password: str
+) -> None:
+    answer = nobody.known_as("admin", password).ask("GET", "/version")
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "experiments/get?experiment_id={experiment}"),
+        ("GET", "runs/get?run_id={run}"),
+        ("GET", "registered-models/get?name=theirs"),
+        ("POST", "runs/create"),
+        ("POST", "runs/log-metric"),
+        ("POST", "users/create"),
+        ("PATCH", "users/update-admin"),
+        ("PATCH", "users/update-password"),
+    ],
+)
+def test_a_user_to_whom_nothing_was_given_is_refused(
+    fresh: Server, run: dict[str, str], method: str, path: str
+) -> None:
+    body = {
+        "experiment_id": run["experiment"], "run_id": run["run"],
+        "key": "auc", "value": 1.0, "timestamp": 1,
+        "username": "admin", "password": uuid.uuid4().hex, "is_admin": True,
+    }  # fmt: skip
+    asked = f"{API}/{path.format(**run)}"
+    assert fresh.ask(method, asked, None if method == "GET" else body).status_code == 403
+
+
+def test_a_user_to_whom_nothing_was_given_finds_nothing(fresh: Server, run: dict[str, str]) -> None:
+    for path, body in (
+        ("experiments/search", {"max_results": 10}),
+        ("runs/search", {"experiment_ids": [run["experiment"]]}),
+    ):
+        assert fresh.ask("POST", f"{API}/{path}", body).json() == {}
+    for path in ("registered-models/search", "model-versions/search"):
+        assert fresh.ask("GET", f"{API}/{path}").json() == {}
+
+
+def test_a_user_to_whom_nothing_was_given_reads_no_artifact(
+    fresh: Server, admin: Server, run: dict[str, str]
+) -> None:
+    path = f"/api/2.0/mlflow-artifacts/artifacts/{run['experiment']}/{run['run']}/artifacts/a.json"
+    assert admin.ask("PUT", path, {}).ok
+    assert fresh.ask("GET", path).status_code == 403
+    assert fresh.ask("PUT", path, {}).status_code == 403
+    assert fresh.ask("GET", "/api/2.0/mlflow-artifacts/artifacts").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("PUT", "config"), ("POST", "message"), ("POST", "skills/install")]
+)
+def test_the_assistant_that_runs_commands_answers_nobody(
+    admin: Server, fresh: Server, method: str, path: str
+) -> None:
+    asked = f"/ajax-api/3.0/mlflow/assistant/{path}"
+    for who in (admin, fresh):
+        assert who.ask(method, asked, {"message": "id"}).status_code == 403
+
+
+def test_a_user_may_begin_something_of_its_own(fresh: Server) -> None:
+    """When this fails, docs/access.md says too much of what a user may do."""
+    assert fresh.ask("POST", f"{API}/experiments/create", {"name": "own"}).ok
+    assert fresh.ask("POST", f"{API}/registered-models/create", {"name": "own"}).ok
+    assert "admin" in fresh.ask("GET", f"{API}/users/list").text
