@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 import requests
 
+from lab.cluster import identity
 from tests.lab.clone import HERE, Clone
 from tests.lab.watched import receivers
 
@@ -60,13 +61,11 @@ class Watched(Clone):
         _change(model, "watch=Watch(", "watch=Watch(drifted_windows=(2, 3), ")
         self.run("git", "commit", "--all", "--quiet", "--message", "Short windows")
 
-    def tell(self, port: int) -> None:
-        """Has alerts sent to a Slack on that port of the node."""
-        where = "jsonpath={.items[0].status.addresses[?(@.type=='InternalIP')].address}"
-        address = self.kubectl("get", "nodes", "-o", where)
+    def tell(self, slack: str) -> None:
+        """Has alerts sent to that address."""
+        namespace = f"--namespace={STACK}-monitoring"
         self.kubectl(
-            *("create", "secret", "generic", "slack-hook", f"--namespace={STACK}-monitoring"),
-            f"--from-literal=url=http://{address}:{port}/slack",
+            *("create", "secret", "generic", "slack-hook", namespace, f"--from-literal=url={slack}")
         )
         models = "    models:\n"
         _change(
@@ -193,13 +192,15 @@ class Watched(Clone):
 
 
 @contextmanager
-def slack() -> Generator[int]:
-    """A Slack of this machine's; gives its port. What it got is `told`."""
+def slack() -> Generator[str]:
+    """A Slack of this machine's, where pods of the lab reach it; what it got is `told`."""
     receivers.KEPT.clear()
-    server = ThreadingHTTPServer(("0.0.0.0", 0), receivers.Web)  # noqa: S104 - pods ask it
+    lab = identity.find(STACK)
+    assert lab is not None
+    server = ThreadingHTTPServer((str(lab.gateway), 0), receivers.Web)
     Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield server.server_port
+        yield f"http://{lab.gateway}:{server.server_port}/slack"
     finally:
         server.shutdown()
         server.server_close()

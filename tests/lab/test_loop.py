@@ -33,8 +33,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     try:
         made.make("up")
         made.enter()
-        with loop.slack() as port:
-            made.tell(port)
+        with loop.slack() as address:
+            made.tell(address)
             yield made
     finally:
         made.make("purge")
