@@ -150,17 +150,18 @@ def _taking(
         "topology_key": "kubernetes.io/hostname",
         "label_selector": {"match_labels": selector("mlflow")},
     }
-    mounts = [
+    mounts: list[k8s.core.v1.VolumeMountArgsDict] = [
         {**each, "read_only": True} if each["name"] == "data" else each
         for each in container["volume_mounts"]
     ]
     affinity = {"pod_affinity": {"required_during_scheduling_ignored_during_execution": [beside]}}
-    return {**pod, "affinity": affinity}, {
+    takes: k8s.core.v1.ContainerArgsDict = {
         **container,
         "name": "take",
         "command": ["python", _PROGRAM, "take", "/tmp"],  # noqa: S108
         "volume_mounts": mounts,
     }
+    return {**pod, "affinity": affinity}, takes
 
 
 def _restoring(
@@ -171,10 +172,15 @@ def _restoring(
         "name": "login",
         "secret": {"secret_name": files, "items": [{"key": "auth.ini", "path": "auth.ini"}]},
     }
-    mount = {"name": "login", "mount_path": SECRETS, "read_only": True}
-    return {**pod, "volumes": [*pod["volumes"], login]}, {
+    mount: k8s.core.v1.VolumeMountArgsDict = {
+        "name": "login",
+        "mount_path": SECRETS,
+        "read_only": True,
+    }
+    restores: k8s.core.v1.ContainerArgsDict = {
         **container,
         "name": "restore",
         "command": ["python", _PROGRAM, "restore", f"{SECRETS}/auth.ini"],
         "volume_mounts": [*container["volume_mounts"], mount],
     }
+    return {**pod, "volumes": [*pod["volumes"], login]}, restores

@@ -17,6 +17,7 @@ from pathlib import Path
 
 PREFIX = "backups/mlflow/"
 REGISTRY, LOGINS = "mlflow.db", "auth.db"
+_DATA = Path("/data")
 _DRAFTS = ".restore"
 _BESIDE = ("", "-journal", "-wal", "-shm")
 """What a database consists of, by the ends of its files' names."""
@@ -166,11 +167,11 @@ def _replace(draft: Path, place: Path, now: str) -> None:
     os.close(folder)
 
 
-def main(arguments: list[str]) -> int:
-    """`take SCRATCH`, or `restore INI` of BACKUP_KEY; the databases are in /data."""
+def main(arguments: list[str], data: Path = _DATA) -> int:
+    """`take SCRATCH`, or `restore INI` of what BACKUP_KEY names. Gives the exit code."""
     import boto3
 
-    data, now = Path("/data"), datetime.now(UTC)
+    now = datetime.now(UTC)
     bucket = boto3.resource("s3").Bucket(os.environ["FERRY_BUCKET"])
     try:
         if arguments[0] == "take":
