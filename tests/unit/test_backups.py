@@ -135,6 +135,12 @@ def test_a_time_takes_a_copy_as_it_is() -> None:
         choose(objects, at=NOON - timedelta(seconds=1))
 
 
+def test_one_that_is_listed_and_gone_is_passed_over() -> None:
+    found = listed(bucket(stored((NOON, copy()))))
+    with pytest.raises(GateRefused, match="no backup can be put back"):
+        chosen(found, lambda key: None, at=None, wanted=frozenset(), say=lambda text: None)
+
+
 def test_where_no_copy_holds_what_is_pinned_the_way_out_is_named() -> None:
     with pytest.raises(GateRefused, match="Nothing was touched; --at TIME takes one as it is"):
         choose(stored((NOON, copy((MODEL, 6)))), (MODEL, 7))
