@@ -6,11 +6,15 @@ import sqlite3
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from components.mlflow import backup
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 pytestmark = pytest.mark.slow
 
@@ -36,10 +40,10 @@ def restored(data: Path, scratch: Path) -> None:
     backup.put_back(found, data, NOW, backup.upgrade)
 
 
-def registry(data: Path) -> "mlflow.MlflowClient":  # noqa: F821 - dear to import
-    import mlflow
+def registry(data: Path) -> "MlflowClient":
+    from mlflow import MlflowClient
 
-    return mlflow.MlflowClient(f"sqlite:///{data / 'mlflow.db'}")
+    return MlflowClient(f"sqlite:///{data / 'mlflow.db'}")
 
 
 def test_versions_tags_and_aliases_come_back(data: Path, tmp_path: Path) -> None:
