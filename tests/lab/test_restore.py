@@ -80,7 +80,8 @@ class Kept(Clone):
     def lose(self) -> None:
         """Delete the registry's file under the running server, and let that start again."""
         self.kubectl("exec", "deployment/mlflow", *PLATFORM, "--", "rm", "/data/mlflow.db")
-        self.kubectl("rollout", "restart", "deployment/mlflow", *PLATFORM)
+        server = ("--selector=app.kubernetes.io/name=mlflow", "--wait")
+        self.kubectl("delete", "pod", *server, *PLATFORM)
         self.kubectl("rollout", "status", "deployment/mlflow", "--timeout=300s", *PLATFORM)
 
     def replicas(self) -> str:
