@@ -12,6 +12,7 @@ from components.mlflow.backup import PREFIX
 from infra.accounts import BACKUP, grants
 from infra.program import main
 from infra.settings import SettingsError, parse
+from lab.standins.build_context import Ignore, files, ignore_file
 from tests.program.recorder import PINNED, ROOT, Build, Platform, Recorder
 
 DEV = (ROOT / "Pulumi.dev.yaml").read_text()
@@ -73,6 +74,15 @@ def test_both_run_the_servers_image_on_the_servers_volume(platform: Platform, na
     assert data in pod(seen, name)["volumes"]
     assert container["command"][1] == "/opt/mlflow/backup.py"
     assert "COPY backup.py /opt/mlflow/" in (ROOT / "components/mlflow/Dockerfile").read_text()
+
+
+def test_what_running_the_program_leaves_beside_it_is_no_change_of_the_image() -> None:
+    context = ROOT / "components/mlflow"
+    assert (context / "__pycache__").is_dir()  # this module imports it
+    ignored = ignore_file(context, context / "Dockerfile")
+    assert ignored is not None
+    seen = {*files(context, Ignore(ignored.read_text().splitlines()))}
+    assert seen == {"backup.py", "requirements.txt"}
 
 
 def test_whoever_takes_a_copy_cannot_write_to_the_volume_and_is_on_the_servers_node(
