@@ -85,7 +85,9 @@ def chosen(
             return each
     before = f" of {at:%FT%TZ} or before" if at else ""
     more = "" if at else "; --at TIME takes one as it is, with the versions that it has"
-    raise GateRefused(f"no backup{before} can be put back: see above. Nothing was touched{more}")
+    raise GateRefused(
+        f"the bucket holds no backup{before} that can be put back. Nothing was touched{more}"
+    )
 
 
 def versions(content: bytes) -> frozenset[Version] | None:

@@ -131,13 +131,13 @@ def test_a_copy_taken_after_the_registry_was_lost_is_passed_over() -> None:
 def test_a_time_takes_a_copy_as_it_is() -> None:
     objects = stored((NOON, copy()), (NOON + timedelta(days=1), copy((MODEL, 7))))
     assert choose(objects, (MODEL, 7), at=NOON)[0].at == NOON
-    with pytest.raises(GateRefused, match="2026-11-30T11:59:59Z or before can be put back"):
+    with pytest.raises(GateRefused, match="of 2026-11-30T11:59:59Z or before that can"):
         choose(objects, at=NOON - timedelta(seconds=1))
 
 
 def test_one_that_is_listed_and_gone_is_passed_over() -> None:
     found = listed(bucket(stored((NOON, copy()))))
-    with pytest.raises(GateRefused, match="no backup can be put back"):
+    with pytest.raises(GateRefused, match="no backup that can be put back"):
         chosen(found, lambda key: None, at=None, wanted=frozenset(), say=lambda text: None)
 
 
