@@ -7,6 +7,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import hardening, traffic
+from components.cron_job import HOUR, cron_job
 from components.labels import labels, selector
 from components.mlflow_container import SECRETS, ArtifactStore, keys_file, process
 from components.mlflow_image import VERSION
@@ -14,9 +15,6 @@ from components.mlflow_server import MlflowServer
 
 _PROGRAM = "/opt/mlflow/backup.py"
 _KEYS = "/etc/backup"
-_HOUR = 3600
-# Exit codes of the program's: a usage error and a refusal are the same however often tried.
-_FINAL = [2, 3]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,40 +72,16 @@ class MlflowBackup(pulumi.ComponentResource):
     ) -> None:
         """`suspended`: it is a template alone."""
         child = pulumi.ResourceOptions(parent=self)
-        about = labels(name, version=VERSION)
         traffic.allow(name, namespace=args.namespace, egress=args.bucket.ways, opts=child)
-        k8s.batch.v1.CronJob(
+        cron_job(
             name,
-            metadata={"name": name, "namespace": args.namespace, "labels": about},
-            spec={
-                "schedule": args.schedule,
-                "time_zone": "Etc/UTC",
-                "suspend": suspended,
-                "concurrency_policy": "Forbid",
-                "starting_deadline_seconds": _HOUR,
-                "successful_jobs_history_limit": 3,
-                "failed_jobs_history_limit": 3,
-                "job_template": {
-                    "metadata": {"labels": about},
-                    "spec": {
-                        "backoff_limit": 3,
-                        "active_deadline_seconds": _HOUR // 4,
-                        "ttl_seconds_after_finished": 7 * 24 * _HOUR,
-                        "pod_failure_policy": {
-                            "rules": [
-                                {
-                                    "action": "FailJob",
-                                    "on_exit_codes": {"operator": "In", "values": _FINAL},
-                                }
-                            ]
-                        },
-                        "template": {
-                            "metadata": {"labels": about},
-                            "spec": {**pod, "containers": [container]},
-                        },
-                    },
-                },
-            },
+            namespace=args.namespace,
+            labels=labels(name, version=VERSION),
+            schedule=args.schedule,
+            suspended=suspended,
+            deadline=HOUR // 4,
+            pod=pod,
+            containers=[container],
             opts=child,
         )
 
@@ -127,7 +101,6 @@ def _common(
     pod = {
         **hardening.pod(account),
         "image_pull_secrets": None if pull is None else [{"name": pull}],
-        "restart_policy": "Never",
         "volumes": [
             {"name": "data", "persistent_volume_claim": {"claim_name": args.server.claim}},
             hardening.scratch("512Mi"),
