@@ -1,5 +1,6 @@
 """Copies of MLflow's databases: what the two Jobs run, beside whom, and what they may touch."""
 
+import hashlib
 import json
 import re
 from typing import Any
@@ -83,6 +84,14 @@ def test_what_running_the_program_leaves_beside_it_is_no_change_of_the_image() -
     assert ignored is not None
     seen = {*files(context, Ignore(ignored.read_text().splitlines()))}
     assert seen == {"backup.py", "requirements.txt"}
+
+
+def test_another_program_is_another_tag(platform: Platform) -> None:
+    context = ROOT / "components/mlflow"
+    names = ("Dockerfile", "requirements.txt", "backup.py")
+    content = hashlib.sha256(b"".join((context / name).read_bytes() for name in names))
+    tagged = platform("dev", PINNED).one("Image", "mlflow")["imageName"]
+    assert tagged.endswith(f"-{content.hexdigest()[:12]}")
 
 
 def test_whoever_takes_a_copy_cannot_write_to_the_volume_and_is_on_the_servers_node(
