@@ -71,9 +71,12 @@ class Cluster:
     def stop(self, deployment: str) -> None:
         """Let it have no pod, and wait until the last one is gone."""
         self._run("scale", f"deployment/{deployment}", "--replicas=0")
-        pods = f"--selector=app.kubernetes.io/name={deployment}"
+        pods = (
+            f"--selector=app.kubernetes.io/name={deployment}",
+            "--field-selector=status.phase!=Failed,status.phase!=Succeeded",  # evicted ones stay
+        )
         until = time.monotonic() + _ENDING
-        while self._run("get", "pods", pods, "--output=name").strip():
+        while self._run("get", "pods", *pods, "--output=name").strip():
             if time.monotonic() > until:
                 raise DependencyDown(f"a pod of {deployment} does not end in {_ENDING} s")
             time.sleep(_PAUSE)
