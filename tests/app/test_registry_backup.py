@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import boto3
 import pytest
+from moto import mock_aws
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from components.mlflow import backup
@@ -119,3 +121,29 @@ def test_the_administrator_has_the_password_of_today_and_nobody_else_another(
     (tmp_path / "auth.db").unlink()
     backup.let_in(tmp_path, ini)
     assert not (tmp_path / "auth.db").exists()
+
+
+def test_the_whole_program_with_a_locked_bucket(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ini = tmp_path / "auth.ini"
+    ini.write_text("[mlflow]\nadmin_username = admin\nadmin_password = new\n")
+    for name, value in {
+        "FERRY_BUCKET": "loans",
+        "FERRY_LOCK_DAYS": "1",
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    registry(data).create_registered_model(MODEL)
+    with mock_aws():
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="loans", ObjectLockEnabledForBucket=True)
+        assert backup.main(["take", str(tmp_path)], data) == 0
+        (stored,) = s3.list_objects_v2(Bucket="loans")["Contents"]
+        assert s3.head_object(Bucket="loans", Key=stored["Key"])["ObjectLockMode"] == "GOVERNANCE"
+        (data / "mlflow.db").unlink()
+        monkeypatch.setenv("BACKUP_KEY", stored["Key"])
+        assert backup.main(["restore", str(ini)], data) == 0
+    assert registry(data).get_registered_model(MODEL).name == MODEL
