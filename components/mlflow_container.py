@@ -50,6 +50,14 @@ def process(image: pulumi.Input[str]) -> dict[str, Any]:
     }
 
 
+def keys_file(keys: Keys | None) -> dict[str, pulumi.Output[str]]:
+    """What a Secret holds of a store's keys: a file as boto3 reads them, or nothing."""
+    if keys is None:
+        return {}
+    text = "[default]\naws_access_key_id = {0}\naws_secret_access_key = {1}\n"
+    return {"aws": pulumi.Output.format(text, keys.access, keys.secret)}
+
+
 def server(
     *,
     image: pulumi.Input[str],

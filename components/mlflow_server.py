@@ -11,9 +11,8 @@ import pulumi_random as random
 from components import hardening, traffic
 from components.image import ImageRegistry
 from components.labels import labels, selector
-from components.mlflow_container import DATABASE, ArtifactStore, process, server
+from components.mlflow_container import DATABASE, ArtifactStore, keys_file, process, server
 from components.mlflow_image import VERSION, mlflow_image
-from components.object_store import Keys
 from components.traffic import Gateway
 from components.volume import volume
 
@@ -40,6 +39,12 @@ class MlflowServer(pulumi.ComponentResource):
     password: pulumi.Output[str]
     url: pulumi.Output[str]
     internal_url: pulumi.Output[str]
+    image: pulumi.Output[str]
+    claim: pulumi.Output[str]
+    """For the volume with its databases."""
+    files: pulumi.Output[str]
+    """The Secret with auth.ini."""
+    pull_secret: pulumi.Input[str] | None
 
     def __init__(
         self, name: str, args: MlflowServerArgs, opts: pulumi.ResourceOptions | None = None
@@ -48,9 +53,12 @@ class MlflowServer(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         admin = random.RandomPassword(f"{name}-admin", length=40, special=False, opts=child)
         self.password = pulumi.Output.secret(admin.result)
-        image = mlflow_image(name, args.registry, child)
-        files = self._files(name, args)
-        claim = volume(name, namespace=args.namespace, size=args.size, keep=args.keep, opts=child)
+        self.pull_secret = args.pull_secret
+        self.image = image = mlflow_image(name, args.registry, child)
+        self.files = files = self._files(name, args)
+        self.claim = claim = volume(
+            name, namespace=args.namespace, size=args.size, keep=args.keep, opts=child
+        )
         account = hardening.service_account(name, args.namespace, child, fixed=True)
         pod = {
             **hardening.pod(account),
@@ -136,7 +144,7 @@ class MlflowServer(pulumi.ComponentResource):
                     self.username,
                     self.password,
                 ),
-                **_keys(args.artifacts.keys),
+                **keys_file(args.artifacts.keys),
             },
             opts=child,
         )
@@ -182,13 +190,6 @@ class MlflowServer(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self),
         )
-
-
-def _keys(keys: Keys | None) -> dict[str, pulumi.Output[str]]:
-    if keys is None:
-        return {}
-    text = "[default]\naws_access_key_id = {0}\naws_secret_access_key = {1}\n"
-    return {"aws": pulumi.Output.format(text, keys.access, keys.secret)}
 
 
 def _beside(name: str) -> k8s.core.v1.PodAffinityArgsDict:

@@ -7,10 +7,10 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import hardening, traffic
+from components.cron_job import HOUR, cron_job
 from components.labels import labels
 
 REGISTRY = "/registry"
-_HOUR = 3600
 # Up to which day rows have arrived, the table's definition knows; DAY, set in a Job, is another.
 # Later steps are told which snapshot: with DAY it need not be the newest.
 _SNAPSHOT = "/tmp/snapshot.json"  # noqa: S108
@@ -22,8 +22,6 @@ _INGEST = (
 _VALIDATE = f'python -m app.validate --model "$0" --snapshot {_SNAPSHOT} || [ $? -eq 3 ]'
 _VERSION = "/tmp/version.json"  # noqa: S108
 _REGISTER = f'python -m app.register --model "$0" --json > {_VERSION} && cat {_VERSION}'
-# Exit codes of the app's: a usage error and a refusal are the same however often they are tried.
-_FINAL = [2, 3]
 
 # So that a report bears its Job's name.
 _OWN_NAME: k8s.core.v1.EnvVarArgsDict = {
@@ -100,59 +98,26 @@ class ModelJobs(pulumi.ComponentResource):
         of_model = {**labels(name), "ferry.dev/model": model}
         *before, last = (_container(step, args) for step in steps)
         traffic.allow(name, namespace=args.namespace, egress=args.egress, opts=child)
-        k8s.batch.v1.CronJob(
+        account = hardening.service_account(name, args.namespace, child, fixed=True)
+        pull = args.pull_secret
+        claim = {"claim_name": args.registry_claim}
+        cron_job(
             name,
-            metadata={"name": name, "namespace": args.namespace, "labels": of_model},
-            spec={
-                "schedule": schedule or args.schedule,
-                "time_zone": "Etc/UTC",
-                "suspend": schedule is None,
-                "concurrency_policy": "Forbid",
-                "starting_deadline_seconds": _HOUR,
-                "successful_jobs_history_limit": 3,
-                "failed_jobs_history_limit": 3,
-                "job_template": {
-                    "metadata": {"labels": of_model},
-                    "spec": {
-                        "backoff_limit": 3,
-                        "active_deadline_seconds": 4 * _HOUR,
-                        "ttl_seconds_after_finished": 7 * 24 * _HOUR,
-                        "pod_failure_policy": {
-                            "rules": [
-                                {
-                                    "action": "FailJob",
-                                    "on_exit_codes": {"operator": "In", "values": _FINAL},
-                                }
-                            ]
-                        },
-                        "template": {
-                            "metadata": {"labels": of_model},
-                            "spec": {
-                                **hardening.pod(
-                                    hardening.service_account(
-                                        name, args.namespace, child, fixed=True
-                                    )
-                                ),
-                                "image_pull_secrets": [{"name": args.pull_secret}]
-                                if args.pull_secret is not None
-                                else None,
-                                "restart_policy": "Never",
-                                "init_containers": before,
-                                "containers": [last],
-                                "volumes": [
-                                    {
-                                        "name": "registry",
-                                        "persistent_volume_claim": {
-                                            "claim_name": args.registry_claim
-                                        },
-                                    },
-                                    hardening.scratch("384Mi"),
-                                ],
-                            },
-                        },
-                    },
-                },
+            namespace=args.namespace,
+            labels=of_model,
+            schedule=schedule or args.schedule,
+            suspended=schedule is None,
+            deadline=4 * HOUR,
+            pod={
+                **hardening.pod(account),
+                "image_pull_secrets": None if pull is None else [{"name": pull}],
+                "init_containers": before,
+                "volumes": [
+                    {"name": "registry", "persistent_volume_claim": claim},
+                    hardening.scratch("384Mi"),
+                ],
             },
+            containers=[last],
             opts=child,
         )
 

@@ -7,6 +7,7 @@ from infra.settings import Platform
 
 MLFLOW = "mlflow"
 JOBS = "jobs"
+BACKUP = "backup"
 
 _LIST = ("s3:ListBucket",)
 _READ = ("s3:GetObject", "s3:GetObjectVersion")
@@ -37,6 +38,10 @@ def grants(platform: Platform) -> list[Grant]:
     """
     models = [name for name, model in sorted(platform.models.items()) if model.road is not None]
     found = list(_mlflow())
+    if platform.backup is not None:
+        # It lists none: which one is put back, whoever restores tells it.
+        actions = (*_BOTH, "s3:PutObjectRetention")
+        found.append(Grant(account=BACKUP, prefix="backups/mlflow/", actions=actions))
     if models:
         found += _jobs()
     for model in models:

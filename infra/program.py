@@ -9,7 +9,6 @@ from components.bucket import Bucket, BucketArgs
 from components.bucket_access import BucketAccess, BucketAccessArgs
 from components.bucket_guard import guard
 from components.delivery import How
-from components.mlflow_container import ArtifactStore
 from components.mlflow_server import MlflowServer, MlflowServerArgs
 from components.model_service import ModelService, ModelServiceArgs
 from components.monitoring import Monitoring
@@ -17,6 +16,7 @@ from components.pull_secret import pull_secret
 from components.traffic import Gateway
 from infra import accounts, outputs, settings, unbuilt
 from infra.account import AwsFoundation
+from infra.backups import artifacts, backups
 from infra.deliveries import deliveries
 from infra.foundations import Foundation
 from infra.foundations.aws import account, balancer
@@ -40,6 +40,7 @@ def main() -> None:
     gateway, foundation = _foundation(wanted, stands_on)
     bucket = _bucket(platform, foundation)
     mlflow = _mlflow(platform, foundation, gateway, bucket)
+    backups(platform, foundation, bucket, mlflow)
     lanes = roads(wanted, foundation, bucket, mlflow)
     watching = monitoring(wanted, foundation, gateway, mlflow)
     how = deliveries(wanted, foundation, watching.internal_url)
@@ -105,13 +106,7 @@ def _mlflow(
             gateway=gateway,
             callers=[foundation.namespaces["monitoring"], foundation.namespaces["jobs"]],
             registry=foundation.images.registry,
-            artifacts=ArtifactStore(
-                bucket=bucket.bucket,
-                endpoint=store.internal_endpoint,
-                region=store.region,
-                keys=store.accounts.get(accounts.MLFLOW),
-                ways=store.ways,
-            ),
+            artifacts=artifacts(store, bucket, accounts.MLFLOW),
             size="10Gi",
             keep=platform.data.keep,
             pull_secret=_pull_secret("platform", foundation),

@@ -22,6 +22,7 @@ from infra.words import (
     Label,
     ModelName,
     Run,
+    Schedule,
     SecretName,
     Server,
     Sha256,
@@ -89,6 +90,12 @@ class Mlflow(Strict):
     database: Literal["volume", "rds"] = "volume"
 
 
+class Backup(Strict):
+    """When MLflow's databases are copied into the bucket: a cron line, in UTC."""
+
+    schedule: Schedule
+
+
 class Email(Strict):
     """`secret` is the name of the one that holds the password for `username`."""
 
@@ -128,6 +135,7 @@ class Platform(Strict):
     ingress: Ingress
     data: DataKeeping
     mlflow: Mlflow = Mlflow()
+    backup: Backup | None = None
     monitoring: Monitoring = Monitoring()
     models: Mapping[ModelName, Model] = Field(default_factory=dict)
 

@@ -5,7 +5,7 @@ from monitoring.alerts import Alert
 
 def alerts() -> tuple[Alert, ...]:
     """All of them."""
-    return (*_answers(), *_space(), *_pods(), *_own())
+    return (*_answers(), *_space(), *_pods(), *_copies(), *_own())
 
 
 def _answers() -> tuple[Alert, ...]:
@@ -108,6 +108,26 @@ def _pods() -> tuple[Alert, ...]:
             team="platform",
             summary="{{ $labels.pod }} is not ready.",
             description="In {{ $labels.namespace }}; it gets no traffic, or does not start at all.",
+        ),
+    )
+
+
+def _copies() -> tuple[Alert, ...]:
+    by = "by (namespace, cronjob)"
+    asked = 'kube_cronjob_status_last_schedule_time{cronjob="mlflow-backup"}'
+    done = "kube_cronjob_status_last_successful_time"
+    return (
+        Alert(
+            name="BackupFailed",
+            # Whatever the schedule is: an hour after the last one there is no newer success.
+            expression=f"max {by} ({asked}) > max {by} ({done})"
+            f" or (group {by} ({asked}) unless group {by} ({done}))",
+            hold="1h",
+            severity="warning",
+            team="platform",
+            summary="MLflow's databases are not copied.",
+            description="The last Job of {{ $labels.cronjob }} in {{ $labels.namespace }} did not"
+            " succeed; older copies are untouched.",
         ),
     )
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from promotion import auditing, health, ledger, moves, moving, pins, show
+from promotion import auditing, health, ledger, moves, moving, pins, restoring, show
 from promotion import build as building
 from promotion.models import ModelRegistry
 from promotion.options import Json, Model, StackName, Version, refusals, say, stack_of
@@ -156,6 +156,7 @@ def release_show(
 for _command in (
     *(moving.gates, moving.promote, moving.approve, moving.plan, moving.deliver, moving.rollback),
     *(auditing.history, auditing.live, auditing.diff, auditing.verify_ledger, auditing.report),
+    *(restoring.backups, restoring.restore),
 ):
     app.command()(_command)
 release.command("delete")(moving.release_delete)

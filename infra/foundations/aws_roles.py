@@ -20,6 +20,8 @@ def pods(platform: Platform) -> dict[str, tuple[str, list[str]]]:
     """By account of the store, the role of its namespace and its pods' service accounts."""
     roads = [name for name, model in sorted(platform.models.items()) if model.road is not None]
     found = {accounts.MLFLOW: ("platform", ["mlflow"])}
+    if platform.backup is not None:
+        found[accounts.BACKUP] = ("platform", ["mlflow-backup"])
     if roads:
         jobs = [f"{model}-{job}" for model in roads for job in _JOBS]
         found[accounts.JOBS] = ("jobs", jobs)

@@ -24,6 +24,7 @@ BUCKET = "loans"
 MODEL = "credit-default"
 SERVER, WATCH = f"server-{MODEL}", f"watch-{MODEL}"
 LOG = f"requests/{MODEL}/7/2026-11-30T02/pod-1.jsonl.gz"
+BACKUP = f"backups/mlflow/20261130T021700Z-{'0' * 64}.tar.gz"
 EVERYTHING = [
     *("data/loans/2016-03-31.parquet", "manifests/loans/2016-03-31.json"),
     *("validations/loans/2016-03-31/ab.json", "quarantine/loans/2016-03-31/ab.json"),
@@ -31,10 +32,11 @@ EVERYTHING = [
     *(LOG, "requests/other/7/2026-11-30T02/pod-1.jsonl.gz"),
     *(f"labels/{MODEL}/2026-11-30/a.jsonl.gz", f"reports/drift/{MODEL}/7/2026-11-30T02.json"),
     *(f"reports/retraining/{MODEL}/j.json", "reports/batch/r/2016-03-31.parquet"),
-    *(f"evidence/{MODEL}/7/release.json", "ledger/dev/1.json", "mlflow/1/x"),
+    *(f"evidence/{MODEL}/7/release.json", "ledger/dev/1.json", "mlflow/1/x", BACKUP),
 ]
 # What each account may do, key by key; all else must be refused.
 READS = {
+    "backup": {BACKUP},
     "mlflow": {"mlflow/1/x"},
     "jobs": {key for key in EVERYTHING if key.startswith(("data", "manif", "valid", "reports"))},
     SERVER: set[str](),
@@ -45,6 +47,7 @@ READS = {
     },
 }
 WRITES = {
+    "backup": {BACKUP},
     "mlflow": {"mlflow/1/x"},
     "jobs": {
         *READS["jobs"],
@@ -125,7 +128,7 @@ def test_nobody_deletes_but_mlflow_its_own(store: Service, account: str) -> None
 @pytest.mark.parametrize("account", ACCOUNTS)
 def test_who_may_look_around_and_who_may_not(store: Service, account: str) -> None:
     s3 = of(store, account)
-    assert refused(s3.list_objects_v2, Prefix="data/") is (account == SERVER)
+    assert refused(s3.list_objects_v2, Prefix="data/") is (account in (SERVER, "backup"))
 
 
 @pytest.mark.parametrize("account", ACCOUNTS)
@@ -143,8 +146,17 @@ def test_nobody_changes_the_bucket_its_policy_or_a_lock(store: Service, account:
         s3.create_bucket(Bucket="another")
 
 
-def test_jobs_write_a_snapshot_once_under_lock_and_read_its_version(store: Service) -> None:
-    s3, key = of(store, "jobs"), "data/loans/2016-04-30.parquet"
+@pytest.mark.parametrize(
+    ("account", "key"),
+    [
+        ("jobs", "data/loans/2016-04-30.parquet"),
+        ("backup", f"backups/mlflow/20261201T021700Z-{'0' * 64}.tar.gz"),
+    ],
+)
+def test_what_is_written_once_is_locked_by_its_writer_who_reads_its_version(
+    store: Service, account: str, key: str
+) -> None:
+    s3 = of(store, account)
     locked = {
         "ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": _in_an_hour(),
     }  # fmt: skip

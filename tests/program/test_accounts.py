@@ -23,7 +23,9 @@ def test_every_part_of_the_platform_has_keys_of_its_own_and_none_has_the_roots(
         f"server-{MODEL}": secrets(seen, MODEL)["AWS_ACCESS_KEY_ID"],
     }
     assert keys == {name: f"id-object-store-{name}-access" for name in keys}
-    assert "id-object-store-mlflow-access" in seen.one("Secret", "mlflow")["stringData"]["aws"]
+    for name, secret in (("mlflow", "mlflow"), ("backup", "mlflow-backup")):
+        held = seen.one("Secret", secret)["stringData"]["aws"]
+        assert f"id-object-store-{name}-access" in held
     holding = {
         each["metadata"].get("name", "") + str(each["metadata"]["labels"])
         for each in seen.of("Secret")
@@ -38,7 +40,7 @@ def test_the_store_knows_its_accounts_and_none_of_them_makes_buckets(platform: P
     known = users["accessAccounts"]
     assert set(known) == {
         f"id-object-store-{name}-access"
-        for name in ("jobs", "mlflow", f"server-{MODEL}", f"watch-{MODEL}")
+        for name in ("backup", "jobs", "mlflow", f"server-{MODEL}", f"watch-{MODEL}")
     }
     assert {each["role"] for each in known.values()} == {"user"}
     assert all(access == each["access"] for access, each in known.items())
@@ -86,7 +88,9 @@ def _may(account: str, action: str, key: str) -> bool:
     )
 
 
-@pytest.mark.parametrize("account", ["jobs", "mlflow", f"server-{MODEL}", f"watch-{MODEL}"])
+@pytest.mark.parametrize(
+    "account", ["backup", "jobs", "mlflow", f"server-{MODEL}", f"watch-{MODEL}"]
+)
 @pytest.mark.parametrize("key", ["evidence/credit-default/1/release.json", "ledger/dev/1.json"])
 def test_no_account_changes_evidence_or_the_ledger(account: str, key: str) -> None:
     for action in ("PutObject", "DeleteObject", "DeleteObjectVersion", "PutObjectRetention"):
@@ -94,7 +98,7 @@ def test_no_account_changes_evidence_or_the_ledger(account: str, key: str) -> No
 
 
 def test_nobody_deletes_but_mlflow_its_own() -> None:
-    for account in ("jobs", f"server-{MODEL}", f"watch-{MODEL}"):
+    for account in ("backup", "jobs", f"server-{MODEL}", f"watch-{MODEL}"):
         assert not _may(account, "DeleteObject", "mlflow/1/x")
         assert not _may(account, "DeleteObject", f"requests/{MODEL}/1/x")
     assert _may("mlflow", "DeleteObject", "mlflow/1/x")
@@ -106,6 +110,17 @@ def test_a_server_writes_its_log_and_reads_nothing() -> None:
     assert _may(account, "PutObject", f"requests/{MODEL}/7/2026-11-30T02/pod-1.jsonl.gz")
     assert not _may(account, "PutObject", "requests/other/7/2026-11-30T02/pod-1.jsonl.gz")
     assert not _may(account, "GetObject", f"requests/{MODEL}/7/2026-11-30T02/pod-1.jsonl.gz")
+
+
+def test_backups_are_written_locked_and_read_back_and_nothing_else_is() -> None:
+    copy = "backups/mlflow/20261130T021700Z-0.tar.gz"
+    for action in ("PutObject", "PutObjectRetention", "GetObject"):
+        assert _may("backup", action, copy)
+        assert not _may("backup", action, "mlflow/1/x")
+        for account in ("jobs", "mlflow", f"server-{MODEL}", f"watch-{MODEL}"):
+            assert not _may(account, action, copy)
+    for action in ("DeleteObject", "DeleteObjectVersion", "BypassGovernanceRetention"):
+        assert not _may("backup", action, copy)
 
 
 def test_the_bucket_is_named_to_others_when_its_policy_holds(platform: Platform) -> None:

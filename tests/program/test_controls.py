@@ -125,7 +125,7 @@ POD_CONTROLS: dict[str, Callable[[Spec], bool]] = {
 @pytest.mark.parametrize("control", POD_CONTROLS)
 def test_every_pod(platform: Platform, control: str) -> None:
     pods = dict(platform("dev", PINNED).pods())
-    assert len(pods) == 14
+    assert len(pods) == 16
     excused = _API_CLIENTS if control.startswith("46") else set()
     failing = {name for name, pod in pods.items() if not POD_CONTROLS[control](pod["spec"])}
     assert failing == excused

@@ -27,6 +27,7 @@ COMPONENTS = Counter(
         "ferry:storage:BucketAccess": 1,
         "ferry:images:Registry": 1,
         "ferry:tracking:MlflowServer": 1,
+        "ferry:tracking:MlflowBackup": 1,
         "ferry:features:OnlineStore": 1,
         "ferry:jobs:ModelJobs": 1,
         **dict.fromkeys(
@@ -219,6 +220,8 @@ def test_the_images_of_the_platform_are_pulled_with_the_registrys_login(
     assert pulled == {
         "Deployment mlflow": [{"name": "pull-platform-auto"}],
         "Job mlflow-upgrade": [{"name": "pull-platform-auto"}],
+        "CronJob mlflow-backup": [{"name": "pull-platform-auto"}],
+        "CronJob mlflow-restore": [{"name": "pull-platform-auto"}],
         "Deployment credit-default": [{"name": "pull-models-auto"}],
         "CronJob credit-default-ingest": [{"name": "pull-jobs-auto"}],
         "CronJob credit-default-train": [{"name": "pull-jobs-auto"}],

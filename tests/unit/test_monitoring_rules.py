@@ -126,7 +126,7 @@ def test_burn_rates_are_googles() -> None:
 
 
 def test_probes_are_looked_at_by_an_alert_each() -> None:
-    asked = {job for alert in ALERTS for job in re.findall(r'job="([\w-]+)"', alert.expression)}
+    asked = {job for alert in ALERTS for job in re.findall(r'\bjob="([\w-]+)"', alert.expression)}
     assert asked == set(PROBES)
 
 

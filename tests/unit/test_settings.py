@@ -348,6 +348,7 @@ def test_platform_has_no_key_that_the_contract_does_not_name() -> None:
         "foundation",
         "objectStore",
         "below",
+        "backup",
         "signers",
         "ingress",
         "data",

@@ -234,6 +234,43 @@ _OWN = (
     Case(rule="AlertmanagerAbsent", says="no Prometheus", series={}, looks={"20m": []}),
 )
 
+_BACKUP = {"namespace": "dev-platform", "cronjob": "mlflow-backup"}
+_OF = 'namespace="dev-platform",cronjob="mlflow-backup"'
+_ASKED_FOR = "kube_cronjob_status_last_schedule_time{"
+_DONE = "kube_cronjob_status_last_successful_time{"
+_COPIES = (
+    Case(
+        rule="BackupFailed",
+        says="the next Job fails, and one by hand succeeds; others' jobs are no copies",
+        series={
+            f'{_ASKED_FOR}pod="a",{_OF}}}': "350 350 600x30",
+            f'{_ASKED_FOR}pod="b",{_OF}}}': "340x32",
+            f'{_DONE}pod="a",{_OF}}}': "400x19 700x20",
+            f'{_DONE}pod="b",{_OF}}}': "300x40",
+            f'{_ASKED_FOR}namespace="dev-platform",cronjob="late"}}': "900x40",
+            f'{_DONE}namespace="dev-platform",cronjob="late"}}': "100x40",
+            f'{_ASKED_FOR}namespace="dev-platform",cronjob="never"}}': "900x40",
+        },
+        looks={"65m": [], "70m": [_BACKUP], "95m": [_BACKUP], "105m": []},
+        every="5m",
+    ),
+    Case(
+        rule="BackupFailed",
+        says="none ever succeeded",
+        series={f"{_ASKED_FOR}{_OF}}}": "_ _ 600x30"},
+        looks={"65m": [], "70m": [_BACKUP]},
+        every="5m",
+    ),
+    Case(
+        rule="BackupFailed",
+        says="it succeeds in the second that it was asked for",
+        series={f"{_ASKED_FOR}{_OF}}}": "600x30", f"{_DONE}{_OF}}}": "600x30"},
+        looks={"90m": []},
+        every="5m",
+    ),
+    Case(rule="BackupFailed", says="no copies are wanted", series={}, looks={"90m": []}),
+)
+
 CASES = (
     *_probe("MlflowDown", "mlflow"),
     *_probe("RegistryDown", "registry"),
@@ -244,5 +281,6 @@ CASES = (
     *_DISKS,
     *_PODS,
     *_READY,
+    *_COPIES,
     *_OWN,
 )

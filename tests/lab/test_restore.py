@@ -1,0 +1,182 @@
+"""MLflow's database, deleted in a real cluster, and put back from the bucket by one command."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import requests
+
+from tests.lab.clone import Clone, cloned
+
+pytestmark = [pytest.mark.lab, pytest.mark.trial]
+
+STACK = "restore"
+MODEL = "credit-default"
+PLATFORM = ("--namespace", f"{STACK}-platform")
+_PATIENCE = 300  # seconds for one Job
+
+
+class Kept(Clone):
+    """A stack whose MLflow is copied, lost and put back."""
+
+    def output(self, name: str) -> Any:  # noqa: ANN401 - whatever the program exports
+        return json.loads(self.pulumi("stack", "output", name, "--show-secrets", "--json"))
+
+    def api(self, method: str, path: str, **given: Any) -> Any:  # noqa: ANN401 - JSON
+        login = self.output("credentials")["mlflow"]
+        answer = requests.request(
+            method,
+            f"{self.output('mlflow')['url']}/api/2.0/mlflow/{path}",
+            auth=(login["username"], login["password"]),
+            timeout=30,
+            **given,
+        )
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def registered(self) -> dict[str, Any]:
+        """Every version with its tags, and every alias."""
+        found = self.api("GET", "model-versions/search", params={"max_results": 100})
+        model = self.api("GET", "registered-models/get", params={"name": MODEL})
+        versions = {
+            each["version"]: (
+                each["run_id"],
+                each["source"],
+                sorted((tag["key"], tag["value"]) for tag in each.get("tags", [])),
+            )
+            for each in found["model_versions"]
+        }
+        aliases = {each["alias"]: each["version"] for each in model["registered_model"]["aliases"]}
+        return {"versions": versions, "aliases": aliases}
+
+    def bucket(self) -> Any:  # noqa: ANN401 - boto3 has no types of its own
+        at, keys = self.output("bucket"), self.output("credentials")["objectStore"]
+        store = boto3.resource(
+            "s3",
+            endpoint_url=at["endpoint"],
+            region_name=at["region"],
+            aws_access_key_id=keys["accessKey"],
+            aws_secret_access_key=keys["secretKey"],
+        )
+        return store.Bucket(at["name"])
+
+    def back_up(self, name: str) -> list[dict[str, Any]]:
+        """The copies that there are once a Job made from the CronJob is complete."""
+        self.kubectl("create", "job", name, "--from=cronjob/mlflow-backup", *PLATFORM)
+        wait = ("--for=condition=Complete", f"--timeout={_PATIENCE}s")
+        self.kubectl("wait", *wait, f"job/{name}", *PLATFORM)
+        return self.backups()
+
+    def backups(self) -> list[dict[str, Any]]:
+        printed = self.ferry("backups", "--json")
+        return json.loads(printed[printed.index("{") :])["backups"]
+
+    def lose(self) -> None:
+        """Delete the registry's file under the running server, and let that start again."""
+        self.kubectl("exec", "deployment/mlflow", *PLATFORM, "--", "rm", "/data/mlflow.db")
+        server = ("--selector=app.kubernetes.io/name=mlflow", "--wait")
+        self.kubectl("delete", "pod", *server, *PLATFORM)
+        self.kubectl("rollout", "status", "deployment/mlflow", "--timeout=300s", *PLATFORM)
+
+    def replicas(self) -> str:
+        given = ("deployment/mlflow", "-o", "jsonpath={.spec.replicas}")
+        return self.kubectl("get", *given, *PLATFORM).strip()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    made = cloned(tmp_path_factory.mktemp("restore") / "ferry", STACK, MODEL)
+    made.__class__ = Kept
+    assert isinstance(made, Kept)
+    try:
+        made.make("up")
+        made.enter()
+        yield made
+    finally:
+        made.make("purge")
+
+
+@pytest.fixture(scope="module")
+def before(stack: Kept) -> dict[str, Any]:
+    """The registry with a second version and an alias of somebody's, all of it in one copy."""
+    first = stack.registered()["versions"]["1"]
+    second = {"name": MODEL, "source": first[1], "run_id": first[0]}
+    stack.api("POST", "model-versions/create", json=second)
+    chosen = {"name": MODEL, "alias": "looked-at", "version": "2"}
+    stack.api("POST", "registered-models/alias", json=chosen)
+    stack.back_up("taken")
+    return stack.registered()
+
+
+def test_a_copy_is_in_the_bucket_locked_and_named_by_its_bytes(
+    stack: Kept, before: dict[str, Any]
+) -> None:
+    (copy,) = stack.backups()
+    found = stack.bucket().Object(copy["key"])
+    assert found.object_lock_mode == "GOVERNANCE"
+    assert found.object_lock_retain_until_date > datetime.now(UTC)
+    assert found.content_length == copy["bytes"] > 1000
+    assert {"1", "2"} == set(before["versions"])
+
+
+def test_a_deleted_database_is_put_back_with_its_versions_and_aliases(
+    stack: Kept, before: dict[str, Any]
+) -> None:
+    stack.lose()
+    assert "no version 1" in stack.ferry("verify", code=3)
+    # What the night takes of the empty registry, and what is no copy at all.
+    assert len(stack.back_up("empty")) == 2
+    false = f"backups/mlflow/{datetime.now(UTC):%Y}1231T235959Z-{'0' * 64}.tar.gz"
+    stack.bucket().put_object(Key=false, Body=b"not a copy")
+    printed = stack.ferry("restore")
+    assert f"{false} is passed over: its bytes are others" in printed
+    assert f"is passed over: it has no {MODEL} version 1" in printed
+    assert stack.registered() == before
+    assert "1 pin(s)" in stack.ferry("verify")
+
+
+def test_the_ledger_and_the_stack_are_as_they_were(stack: Kept, before: dict[str, Any]) -> None:
+    stack.run(".venv/bin/ferry", "verify-ledger")
+    stack.pulumi("preview", "--expect-no-changes")
+    stack.pulumi("refresh", "--preview-only", "--expect-no-changes")
+
+
+def test_what_served_went_on_and_the_lost_database_is_still_beside(
+    stack: Kept, before: dict[str, Any]
+) -> None:
+    assert 0 < stack.status()["models"][MODEL]["score"]["probability"] < 1
+    there = stack.kubectl("exec", "deployment/mlflow", *PLATFORM, "--", "ls", "/data").split()
+    assert any(name.startswith("mlflow.db.before-") for name in there)
+    assert not any(name.endswith("-journal") for name in there)
+
+
+def test_killed_while_the_server_is_stopped_it_is_finished_by_the_same_command(
+    stack: Kept, before: dict[str, Any], tmp_path: Path
+) -> None:
+    with (
+        (tmp_path / "said").open("w") as said,
+        subprocess.Popen(
+            [".venv/bin/ferry", "restore", "--stack", STACK],
+            cwd=stack.folder, env=stack.environment, stdout=said, stderr=said,
+        ) as ferry,
+    ):  # fmt: skip
+        until = time.monotonic() + _PATIENCE
+        while stack.replicas() != "0":
+            assert ferry.poll() is None, (tmp_path / "said").read_text()
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        ferry.kill()
+    stack.ferry("restore")
+    assert stack.replicas() == "1"
+    assert stack.registered() == before
+
+
+def test_a_time_before_every_copy_touches_nothing(stack: Kept, before: dict[str, Any]) -> None:
+    assert "Nothing was touched" in stack.ferry("restore", "--at", "2000-01-01", code=3)
+    assert stack.registered() == before
