@@ -173,10 +173,9 @@ class Watched(Clone):
         return [json.loads(line) for text in texts for line in text.splitlines()]
 
     def move_back(self, lines: list[dict[str, Any]], windows: int) -> None:
-        """Writes lines of the log once more, as the last `windows` that can be judged."""
+        """Writes lines of the log once more, as traffic of the `windows` before now."""
         now = time.time()
-        over = SETTLED // WINDOW + 1
-        for back in range(over, over + windows):
+        for back in range(1, windows + 1):
             then = now - back * WINDOW
             moved = [{**line, "time": then, "id": f"{line['id']}-{back}"} for line in lines]
             hour = time.strftime("%Y-%m-%dT%H", time.gmtime(then))

@@ -43,7 +43,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 def test_steady_windows_start_nothing(stack: Watched) -> None:
     stack.ask(stack.rows()["all"], 2000)
     stack.until("a log of the requests", 90, lambda: len(stack.logged()) >= 2000)
-    stack.move_back(stack.logged(), windows=4)
+    stack.move_back(stack.logged(), windows=8)
     stack.restart_watch()
     told = stack.until("a judged window", 90, lambda: _judged(stack.figures()))
     assert told["drift_detected"] == 0
@@ -65,7 +65,7 @@ def test_drifted_windows_end_in_a_registered_version_with_its_card_and_a_report(
 ) -> None:
     risky = stack.rows()["risky"]
     loop.before_a_window_ends(12)
-    for pause in (20, *[WINDOW] * 5, 0):  # seven windows, the first of them cut short
+    for pause in (20, *[WINDOW] * 7, 0):  # as many windows as were steady, and more
         stack.ask(risky, 2000)
         time.sleep(pause)
     asked = time.time()
