@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -46,6 +47,10 @@ class Clone:
 
     def pulumi(self, *arguments: str, code: int = 0) -> str:
         return self.run("pulumi", *arguments, "--stack", self.stack, "--non-interactive", code=code)
+
+    def output(self, name: str) -> Any:  # noqa: ANN401 - whatever the program exports
+        """An output of the stack, in the clear."""
+        return json.loads(self.pulumi("stack", "output", name, "--show-secrets", "--json"))
 
     def kubectl(self, *arguments: str) -> str:
         return self.run("kubectl", *arguments)

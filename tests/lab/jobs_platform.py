@@ -11,10 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from lab import cluster, enginelocks, environment, paths
 from lab.cluster.progress import Progress
+from tests.lab import outputs
 
 ROOT = Path(__file__).parents[2]
 STACK = "jobs"
@@ -66,15 +65,7 @@ class Platform:
         return json.loads(self.pulumi("stack", "output", name, "--show-secrets", "--json"))
 
     def bucket(self) -> Any:  # noqa: ANN401 - boto3 has no types of its own
-        at, keys = self.output("bucket"), self.output("credentials")["objectStore"]
-        store = boto3.resource(
-            "s3",
-            endpoint_url=at["endpoint"],
-            region_name=at["region"],
-            aws_access_key_id=keys["accessKey"],
-            aws_secret_access_key=keys["secretKey"],
-        )
-        return store.Bucket(at["name"])
+        return outputs.bucket(self.output)
 
     def template(self, job: str, name: str) -> Manifest:
         """The Job that `kubectl create job NAME --from=cronjob/…` would make."""

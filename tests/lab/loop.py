@@ -9,10 +9,10 @@ from http.server import ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
-import boto3
 import requests
 
 from lab.cluster import identity
+from tests.lab import outputs
 from tests.lab.clone import HERE, Clone
 from tests.lab.watched import receivers
 
@@ -134,41 +134,17 @@ class Watched(Clone):
         listed = json.loads(self.kubectl("get", "jobs", "-n", f"{STACK}-jobs", "-o", "json"))
         return {each["metadata"]["name"]: each for each in listed["items"]}
 
-    def store(self) -> Any:  # noqa: ANN401 - boto3 has no types of its own
-        """The stack's bucket, as its root."""
-        at, keys = self.output("bucket"), self.output("credentials")["objectStore"]
-        store = boto3.resource(
-            "s3",
-            endpoint_url=at["endpoint"],
-            region_name=at["region"],
-            aws_access_key_id=keys["accessKey"],
-            aws_secret_access_key=keys["secretKey"],
-        )
-        return store.Bucket(at["name"])
-
-    def output(self, name: str) -> Any:  # noqa: ANN401 - whatever the program exports
-        return json.loads(self.pulumi("stack", "output", name, "--show-secrets", "--json"))
-
     def keys(self, prefix: str) -> list[str]:
-        return [each.key for each in self.store().objects.filter(Prefix=prefix)]
+        return [each.key for each in outputs.bucket(self.output).objects.filter(Prefix=prefix)]
 
     def document(self, key: str) -> dict[str, Any]:
-        return json.load(self.store().Object(key).get()["Body"])
-
-    def mlflow(self, path: str, /, **asked: str) -> Any:  # noqa: ANN401 - any JSON
-        login = self.output("credentials")["mlflow"]
-        answer = requests.get(
-            f"{self.output('mlflow')['url']}/api/2.0/mlflow/{path}",
-            params=asked,
-            auth=(login["username"], login["password"]),
-            timeout=30,
-        )
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        return json.load(outputs.bucket(self.output).Object(key).get()["Body"])
 
     def logged(self) -> list[dict[str, Any]]:
         """Every line of the servers' request log, in the order of its objects."""
-        objects = (self.store().Object(key).get() for key in self.keys(f"requests/{MODEL}/"))
+        objects = (
+            outputs.bucket(self.output).Object(key).get() for key in self.keys(f"requests/{MODEL}/")
+        )
         texts = (gzip.decompress(each["Body"].read()) for each in objects)
         return [json.loads(line) for text in texts for line in text.splitlines()]
 
@@ -179,7 +155,7 @@ class Watched(Clone):
             then = now - back * WINDOW
             moved = [{**line, "time": then, "id": f"{line['id']}-{back}"} for line in lines]
             hour = time.strftime("%Y-%m-%dT%H", time.gmtime(then))
-            self.store().put_object(
+            outputs.bucket(self.output).put_object(
                 Key=f"requests/{MODEL}/1/{hour}/moved-{back}.jsonl.gz",
                 Body=gzip.compress("\n".join(map(json.dumps, moved)).encode()),
             )

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 import requests
 
+from tests.lab import outputs as outputs_of
 from tests.lab.clone import Clone
 
 Pieces = Iterator[tuple[str, bytes]]
@@ -62,15 +62,7 @@ class Stack:
 
     @cached_property
     def bucket(self) -> Any:  # noqa: ANN401 - boto3 has no types of its own
-        at, keys = self.outputs["bucket"], self.outputs["credentials"]["objectStore"]
-        store = boto3.resource(
-            "s3",
-            endpoint_url=at["endpoint"],
-            region_name=at["region"],
-            aws_access_key_id=keys["accessKey"],
-            aws_secret_access_key=keys["secretKey"],
-        )
-        return store.Bucket(at["name"])
+        return outputs_of.bucket(self.outputs.__getitem__)
 
     def ask(self, what: str, method: str, path: str, **given: Any) -> requests.Response:  # noqa: ANN401
         """What MLflow or the registry answers to whoever has its login."""

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import requests
 
-from tests.lab import jobs_platform
+from tests.lab import jobs_platform, outputs
 from tests.lab.jobs_platform import JOBS, MODEL, STACK, Manifest, Platform
 
 pytestmark = pytest.mark.lab
@@ -83,13 +82,9 @@ def test_a_training_job_registers_a_signed_version_from_the_commit_of_the_image(
     assert platform.finish(platform.template("train", "train")) == "Complete", platform.told(
         "train"
     )
-    login = platform.output("credentials")["mlflow"]
-    version = requests.get(
-        f"{platform.output('mlflow')['url']}/api/2.0/mlflow/model-versions/get",
-        params={"name": MODEL, "version": "1"},
-        auth=(login["username"], login["password"]),
-        timeout=30,
-    ).json()["model_version"]
+    asked = {"name": MODEL, "version": "1"}
+    answer = outputs.mlflow(platform.output, "model-versions/get", params=asked)
+    version = answer["model_version"]
     tags = {tag["key"]: tag["value"] for tag in version["tags"]}
     assert re.fullmatch("sha256:[0-9a-f]{64}", tags["ferry.signer"])
     assert tags["ferry.commit"] == platform.run("git", "rev-parse", "HEAD").strip()

@@ -8,10 +8,11 @@ same table's loans of grades D to G. No outcome is invented.
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from tests.lab import loop, panels
+from tests.lab import loop, outputs, panels
 from tests.lab.clone import cloned
 from tests.lab.loop import MODEL, SETTLED, STACK, WINDOW, Watched
 
@@ -92,12 +93,12 @@ def test_drifted_windows_end_in_a_registered_version_with_its_card_and_a_report(
     )
     print(f"it had ended after {time.time() - asked:.0f} s")
 
-    version = stack.mlflow("model-versions/get", name=MODEL, version="2")["model_version"]
+    version = _mlflow(stack, "model-versions/get", name=MODEL, version="2")["model_version"]
     tags = {tag["key"]: tag["value"] for tag in version["tags"]}
     assert tags["ferry.retraining"] == JOB
     assert tags["ferry.champion"] == "1"
     assert tags["ferry.challenge"] in ("better", "worse", "no different")
-    artifacts = stack.mlflow("artifacts/list", run_id=version["run_id"], path="evidence")
+    artifacts = _mlflow(stack, "artifacts/list", run_id=version["run_id"], path="evidence")
     assert "evidence/card.md" in {each["path"] for each in artifacts["files"]}
 
     report = stack.document(f"reports/retraining/{MODEL}/{JOB}.json")
@@ -119,6 +120,10 @@ def test_no_pin_was_moved_and_one_retraining_was_enough(stack: Watched) -> None:
 def test_every_panel_of_the_screens_has_an_answer(stack: Watched) -> None:
     silent = panels.silent(stack.output("prometheus")["url"], MODEL)
     assert set(silent) == UNSEEN, silent
+
+
+def _mlflow(stack: Watched, path: str, /, **asked: str) -> Any:  # noqa: ANN401 - any JSON
+    return outputs.mlflow(stack.output, path, params=asked)
 
 
 def _judged(told: dict[str, float]) -> dict[str, float] | None:

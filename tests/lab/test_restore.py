@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-import requests
 
+from tests.lab import outputs
 from tests.lab.clone import Clone, cloned
 
 pytestmark = [pytest.mark.lab, pytest.mark.trial]
@@ -25,25 +24,10 @@ _PATIENCE = 300  # seconds for one Job
 class Kept(Clone):
     """A stack whose MLflow is copied, lost and put back."""
 
-    def output(self, name: str) -> Any:  # noqa: ANN401 - whatever the program exports
-        return json.loads(self.pulumi("stack", "output", name, "--show-secrets", "--json"))
-
-    def api(self, method: str, path: str, **given: Any) -> Any:  # noqa: ANN401 - JSON
-        login = self.output("credentials")["mlflow"]
-        answer = requests.request(
-            method,
-            f"{self.output('mlflow')['url']}/api/2.0/mlflow/{path}",
-            auth=(login["username"], login["password"]),
-            timeout=30,
-            **given,
-        )
-        assert answer.ok, answer.text
-        return answer.json()
-
     def registered(self) -> dict[str, Any]:
         """Every version with its tags, and every alias."""
-        found = self.api("GET", "model-versions/search", params={"max_results": 100})
-        model = self.api("GET", "registered-models/get", params={"name": MODEL})
+        found = outputs.mlflow(self.output, "model-versions/search", params={"max_results": 100})
+        model = outputs.mlflow(self.output, "registered-models/get", params={"name": MODEL})
         versions = {
             each["version"]: (
                 each["run_id"],
@@ -54,17 +38,6 @@ class Kept(Clone):
         }
         aliases = {each["alias"]: each["version"] for each in model["registered_model"]["aliases"]}
         return {"versions": versions, "aliases": aliases}
-
-    def bucket(self) -> Any:  # noqa: ANN401 - boto3 has no types of its own
-        at, keys = self.output("bucket"), self.output("credentials")["objectStore"]
-        store = boto3.resource(
-            "s3",
-            endpoint_url=at["endpoint"],
-            region_name=at["region"],
-            aws_access_key_id=keys["accessKey"],
-            aws_secret_access_key=keys["secretKey"],
-        )
-        return store.Bucket(at["name"])
 
     def back_up(self, name: str) -> list[dict[str, Any]]:
         """The copies that there are once a Job made from the CronJob is complete."""
@@ -107,9 +80,9 @@ def before(stack: Kept) -> dict[str, Any]:
     """The registry with a second version and an alias of somebody's, all of it in one copy."""
     first = stack.registered()["versions"]["1"]
     second = {"name": MODEL, "source": first[1], "run_id": first[0]}
-    stack.api("POST", "model-versions/create", json=second)
+    outputs.mlflow(stack.output, "model-versions/create", "POST", json=second)
     chosen = {"name": MODEL, "alias": "looked-at", "version": "2"}
-    stack.api("POST", "registered-models/alias", json=chosen)
+    outputs.mlflow(stack.output, "registered-models/alias", "POST", json=chosen)
     stack.back_up("taken")
     return stack.registered()
 
@@ -118,7 +91,7 @@ def test_a_copy_is_in_the_bucket_locked_and_named_by_its_bytes(
     stack: Kept, before: dict[str, Any]
 ) -> None:
     (copy,) = stack.backups()
-    found = stack.bucket().Object(copy["key"])
+    found = outputs.bucket(stack.output).Object(copy["key"])
     assert found.object_lock_mode == "GOVERNANCE"
     assert found.object_lock_retain_until_date > datetime.now(UTC)
     assert found.content_length == copy["bytes"] > 1000
@@ -133,7 +106,7 @@ def test_a_deleted_database_is_put_back_with_its_versions_and_aliases(
     # What the night takes of the empty registry, and what is no copy at all.
     assert len(stack.back_up("empty")) == 2
     false = f"backups/mlflow/{datetime.now(UTC):%Y}1231T235959Z-{'0' * 64}.tar.gz"
-    stack.bucket().put_object(Key=false, Body=b"not a copy")
+    outputs.bucket(stack.output).put_object(Key=false, Body=b"not a copy")
     printed = stack.ferry("restore")
     assert f"{false} is passed over: its bytes are others" in printed
     assert f"is passed over: it has no {MODEL} version 1" in printed
