@@ -79,7 +79,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
 def before(stack: Kept) -> dict[str, Any]:
     """The registry with a second version and an alias of somebody's, all of it in one copy."""
     first = stack.registered()["versions"]["1"]
-    second = {"name": MODEL, "source": first[1], "run_id": first[0]}
+    run, source = first[:2]
+    of = {"source": source, "run_id": run, "model_id": source.removeprefix("models:/")}
+    second = {"name": MODEL, **of}
     outputs.mlflow(stack.output, "model-versions/create", "POST", json=second)
     chosen = {"name": MODEL, "alias": "looked-at", "version": "2"}
     outputs.mlflow(stack.output, "registered-models/alias", "POST", json=chosen)
