@@ -117,7 +117,7 @@ test: unit ## Everything: unit, engine, lab
 	$(PYTHON) -m lab.toolchain
 	$(PYTHON) -m pytest -m "lab and not trial" tests/lab
 
-trial: .venv app/.venv ## Lab tests that were written and have not passed on a lab yet
+trial: .venv app/.venv ## Lab tests that `make test` leaves out: not seen to pass yet, or long
 	$(PYTHON) -m lab.toolchain
 	$(PYTHON) -m pytest -m trial tests/lab
 
