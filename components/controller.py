@@ -7,6 +7,7 @@ import pulumi_kubernetes as k8s
 
 from components import hardening
 from components.labels import labels, selector
+from components.pull_secret import pulls_with
 
 
 def controller(
@@ -35,9 +36,7 @@ def controller(
                 "spec": {
                     **hardening.pod(account),
                     "automount_service_account_token": True,
-                    "image_pull_secrets": [{"name": pull_secret}]
-                    if pull_secret is not None
-                    else None,
+                    "image_pull_secrets": pulls_with(pull_secret),
                     "containers": [container],
                     "volumes": list(volumes),
                 },

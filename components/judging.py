@@ -10,6 +10,7 @@ import pulumi_kubernetes as k8s
 from components import hardening, traffic
 from components.access import LOOK, grant, rule
 from components.labels import labels
+from components.pull_secret import pulls_with
 from components.traffic import Gateway
 
 _MIRROR_PORT = 8080
@@ -216,7 +217,7 @@ def _once(
     return {
         "restart_policy": "Never",
         "termination_grace_period_seconds": 5,
-        "image_pull_secrets": [{"name": pull_secret}] if pull_secret is not None else None,
+        "image_pull_secrets": pulls_with(pull_secret),
         "containers": [
             {
                 "name": "analysis",

@@ -8,10 +8,11 @@ import pulumi_kubernetes as k8s
 
 from components import hardening, traffic
 from components.cron_job import HOUR, cron_job
-from components.labels import labels, selector
+from components.labels import labels
 from components.mlflow_container import SECRETS, ArtifactStore, keys_file, process
 from components.mlflow_image import VERSION
-from components.mlflow_server import MlflowServer
+from components.mlflow_server import MlflowServer, beside
+from components.pull_secret import pulls_with
 
 _PROGRAM = "/opt/mlflow/backup.py"
 _KEYS = "/etc/backup"
@@ -96,11 +97,10 @@ def _common(
         "AWS_ENDPOINT_URL_S3": args.bucket.endpoint,
         "AWS_DEFAULT_REGION": args.bucket.region,
     }
-    pull = args.server.pull_secret
     container = process(args.server.image)
     pod = {
         **hardening.pod(account),
-        "image_pull_secrets": None if pull is None else [{"name": pull}],
+        "image_pull_secrets": pulls_with(args.server.pull_secret),
         "volumes": [
             {"name": "data", "persistent_volume_claim": {"claim_name": args.server.claim}},
             hardening.scratch("512Mi"),
@@ -119,22 +119,18 @@ def _taking(
     pod: dict[str, Any], container: dict[str, Any]
 ) -> tuple[dict[str, Any], k8s.core.v1.ContainerArgsDict]:
     """It looks at the volume alone, on the node of the server that writes to it."""
-    beside: k8s.core.v1.PodAffinityTermArgsDict = {
-        "topology_key": "kubernetes.io/hostname",
-        "label_selector": {"match_labels": selector("mlflow")},
-    }
     mounts: list[k8s.core.v1.VolumeMountArgsDict] = [
         {**each, "read_only": True} if each["name"] == "data" else each
         for each in container["volume_mounts"]
     ]
-    affinity = {"pod_affinity": {"required_during_scheduling_ignored_during_execution": [beside]}}
+    node = {"required_during_scheduling_ignored_during_execution": [beside("mlflow")]}
     takes: k8s.core.v1.ContainerArgsDict = {
         **container,
         "name": "take",
         "command": ["python", _PROGRAM, "take", "/tmp"],  # noqa: S108
         "volume_mounts": mounts,
     }
-    return {**pod, "affinity": affinity}, takes
+    return {**pod, "affinity": {"pod_affinity": node}}, takes
 
 
 def _restoring(

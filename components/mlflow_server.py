@@ -13,6 +13,7 @@ from components.image import ImageRegistry
 from components.labels import labels, selector
 from components.mlflow_container import DATABASE, ArtifactStore, keys_file, process, server
 from components.mlflow_image import VERSION, mlflow_image
+from components.pull_secret import pulls_with
 from components.traffic import Gateway
 from components.volume import volume
 
@@ -62,9 +63,7 @@ class MlflowServer(pulumi.ComponentResource):
         account = hardening.service_account(name, args.namespace, child, fixed=True)
         pod = {
             **hardening.pod(account),
-            "image_pull_secrets": [{"name": args.pull_secret}]
-            if args.pull_secret is not None
-            else None,
+            "image_pull_secrets": pulls_with(args.pull_secret),
             "volumes": [
                 {"name": "data", "persistent_volume_claim": {"claim_name": claim}},
                 {"name": "secrets", "secret": {"secret_name": files}},
@@ -177,7 +176,7 @@ class MlflowServer(pulumi.ComponentResource):
                         **pod,
                         "restart_policy": "Never",
                         # The volume is the running server's too, and goes to one node at a time.
-                        "affinity": {"pod_affinity": _beside(name)},
+                        "affinity": {"pod_affinity": _rather_beside(name)},
                         "containers": [
                             {
                                 **process(image),
@@ -192,13 +191,17 @@ class MlflowServer(pulumi.ComponentResource):
         )
 
 
-def _beside(name: str) -> k8s.core.v1.PodAffinityArgsDict:
-    term: k8s.core.v1.PodAffinityTermArgsDict = {
+def beside(name: str) -> k8s.core.v1.PodAffinityTermArgsDict:
+    """The node of the pods of that name, which a volume of one node is on."""
+    return {
         "topology_key": "kubernetes.io/hostname",
         "label_selector": {"match_labels": selector(name)},
     }
+
+
+def _rather_beside(name: str) -> k8s.core.v1.PodAffinityArgsDict:
     return {
         "preferred_during_scheduling_ignored_during_execution": [
-            {"weight": 100, "pod_affinity_term": term}
+            {"weight": 100, "pod_affinity_term": beside(name)}
         ]
     }

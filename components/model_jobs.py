@@ -9,6 +9,7 @@ import pulumi_kubernetes as k8s
 from components import hardening, traffic
 from components.cron_job import HOUR, cron_job
 from components.labels import labels
+from components.pull_secret import pulls_with
 
 REGISTRY = "/registry"
 # Up to which day rows have arrived, the table's definition knows; DAY, set in a Job, is another.
@@ -99,7 +100,6 @@ class ModelJobs(pulumi.ComponentResource):
         *before, last = (_container(step, args) for step in steps)
         traffic.allow(name, namespace=args.namespace, egress=args.egress, opts=child)
         account = hardening.service_account(name, args.namespace, child, fixed=True)
-        pull = args.pull_secret
         claim = {"claim_name": args.registry_claim}
         cron_job(
             name,
@@ -110,7 +110,7 @@ class ModelJobs(pulumi.ComponentResource):
             deadline=4 * HOUR,
             pod={
                 **hardening.pod(account),
-                "image_pull_secrets": None if pull is None else [{"name": pull}],
+                "image_pull_secrets": pulls_with(args.pull_secret),
                 "init_containers": before,
                 "volumes": [
                     {"name": "registry", "persistent_volume_claim": claim},

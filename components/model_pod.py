@@ -9,6 +9,7 @@ import pulumi_kubernetes as k8s
 
 from components import hardening
 from components.labels import labels, selector
+from components.pull_secret import pulls_with
 
 _PORT = 8080
 _GRPC_PORT = 8081
@@ -102,9 +103,7 @@ def template(
         "metadata": {"labels": release_labels(name, args)},
         "spec": {
             **hardening.pod(account),
-            "image_pull_secrets": [{"name": args.pull_secret}]
-            if args.pull_secret is not None
-            else None,
+            "image_pull_secrets": pulls_with(args.pull_secret),
             **_devices(args.gpu),
             "termination_grace_period_seconds": 30,
             "topology_spread_constraints": [

@@ -22,3 +22,10 @@ def pull_secret(
         opts=opts,
     )
     return secret.metadata["name"]
+
+
+def pulls_with(
+    secret: pulumi.Input[str] | None,
+) -> list[k8s.core.v1.LocalObjectReferenceArgsDict] | None:
+    """What a pod's `image_pull_secrets` is; None where images are pulled without a login."""
+    return None if secret is None else [{"name": secret}]

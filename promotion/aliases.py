@@ -8,7 +8,7 @@ from promotion.models import ModelRegistry
 from promotion.promote import origin_of
 from promotion.record import Moved
 from promotion.refusals import DependencyDown, GateRefused, NeverUp
-from promotion.stack import Stack, names
+from promotion.stack import Stack, all_in
 
 CHAMPION = "champion"
 """What the topmost stack serves."""
@@ -61,16 +61,10 @@ def delete(stack: Stack, model: str, version: int) -> bool:
 
 
 def _topmost(stack: Stack) -> bool:
-    return not any(other.settings.platform.below == stack.name for other in _stacks(stack))
+    return not any(other.settings.platform.below == stack.name for other in all_in(stack.directory))
 
 
 def _pins(stack: Stack) -> Iterator[tuple[str, str, Pin]]:
-    for other in _stacks(stack):
+    for other in all_in(stack.directory):
         for model, pin in other.settings.pins.items():
             yield other.name, model, pin
-
-
-def _stacks(stack: Stack) -> Iterator[Stack]:
-    """Every stack of the project that has a file."""
-    for name in names(stack.directory):
-        yield Stack(name, stack.directory)

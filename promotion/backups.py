@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from promotion.refusals import DependencyDown, GateRefused
+from promotion import evidence
+from promotion.refusals import GateRefused
 
 PREFIX = "backups/mlflow/"
 _NAME = re.compile(r"(\d{8}T\d{6}Z)-([0-9a-f]{64})\.tar\.gz", re.ASCII)
@@ -48,11 +47,7 @@ def of_key(key: str, size: int) -> Backup | None:
 
 def listed(bucket: Any) -> list[Backup]:  # noqa: ANN401 - boto3 resource
     """Every copy in the bucket, newest first; no content is read."""
-    try:
-        objects = [(each.key, each.size) for each in bucket.objects.filter(Prefix=PREFIX)]
-    except (BotoCoreError, ClientError) as error:
-        raise DependencyDown(f"the bucket does not list {PREFIX}: {error}") from error
-    found = filter(None, (of_key(key, size) for key, size in objects))
+    found = filter(None, (of_key(key, size) for key, size in evidence.listed(bucket, PREFIX)))
     return sorted(found, key=lambda each: (each.at, each.key), reverse=True)
 
 

@@ -87,6 +87,14 @@ def read(bucket: Any, key: str) -> bytes | None:  # noqa: ANN401 - boto3 resourc
         raise DependencyDown(f"the bucket does not answer: {error}") from error
 
 
+def listed(bucket: Any, prefix: str) -> list[tuple[str, int]]:  # noqa: ANN401 - boto3 resource
+    """The key and the size in bytes of all that is below `prefix`; no content is read."""
+    try:
+        return [(found.key, found.size) for found in bucket.objects.filter(Prefix=prefix)]
+    except (BotoCoreError, ClientError) as error:
+        raise DependencyDown(f"the bucket does not list {prefix}: {error}") from error
+
+
 def require(bucket: Any, key: str) -> bytes:  # noqa: ANN401 - boto3 resource
     """The object's bytes; a missing one is a refusal, since something pins it."""
     content = read(bucket, key)

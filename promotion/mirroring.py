@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from promotion import evidence
@@ -55,10 +54,7 @@ def compare(bucket: Any, stack: str, lines: Sequence[bytes]) -> int:  # noqa: AN
 def _present(bucket: Any, stack: str) -> set[int]:  # noqa: ANN401
     """The sequences that the bucket holds."""
     prefix = _prefix(stack)
-    try:
-        keys = [found.key for found in bucket.objects.filter(Prefix=prefix)]
-    except (BotoCoreError, ClientError) as error:
-        raise DependencyDown(f"the bucket does not list {prefix}: {error}") from error
+    keys = (key for key, _ in evidence.listed(bucket, prefix))
     names = (name.removeprefix(prefix).removesuffix(".json") for name in keys)
     return {int(name) for name in names if name.isascii() and name.isdigit()}
 
@@ -82,16 +78,13 @@ def _no_more(stack: str, lines: Sequence[bytes], present: set[int]) -> None:
 
 def _same(bucket: Any, stack: str, number: int, line: bytes) -> None:  # noqa: ANN401
     again = Retrying(
-        # While an object is being put, a store may show none of it, or its beginning.
-        retry=retry_if_result(
-            lambda found: found is None or (found != line and line.startswith(found))
-        ),
+        retry=retry_if_result(lambda found: _half_put(found, line)),
         stop=stop_after_delay(_PATIENCE),
         wait=wait_fixed(0.2),
         retry_error_callback=lambda state: state.outcome and state.outcome.result(),
     )
     found = again(evidence.read, bucket, key(stack, number))
-    if found is None or (found != line and line.startswith(found)):
+    if _half_put(found, line):
         raise DependencyDown(
             f"the bucket shows no whole {key(stack, number)} after {_PATIENCE} s: it is still "
             "being written, or its writer was killed"
@@ -102,6 +95,11 @@ def _same(bucket: Any, stack: str, number: int, line: bytes) -> None:  # noqa: A
             "record: the history was forked or rewritten; the bucket's is locked, so compare the "
             "two, and take the file back from Git or from the bucket"
         )
+
+
+def _half_put(found: bytes | None, line: bytes) -> bool:
+    """While an object is being put, a store may show none of it, or its beginning."""
+    return found is None or (found != line and line.startswith(found))
 
 
 def _put(bucket: Any, stack: str, number: int, line: bytes, lock_days: int) -> None:  # noqa: ANN401

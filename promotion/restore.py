@@ -1,6 +1,6 @@
 """Restore: a copy of MLflow's databases takes the place of those that a stack has."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 
 from requests import RequestException, get
@@ -12,7 +12,7 @@ from promotion.cluster import Cluster
 from promotion.models import ModelRegistry
 from promotion.promote import origin_of
 from promotion.refusals import DependencyDown, GateRefused, UsageRefused
-from promotion.stack import Stack, names
+from promotion.stack import Stack, all_in
 
 _SERVER, _JOB = "mlflow", "mlflow-restore"
 _PATIENCE = 120  # seconds for the server to answer, once its pod is ready
@@ -30,8 +30,10 @@ def restore(stack: Stack, at: datetime | None, say: Callable[[str], None]) -> Ba
             f"{stack.file.name} has no ferry:platform.backup, and so no job that puts one back: "
             "set it, `pulumi up`, and run this again"
         )
-    above = [each for each in _stacks(stack) if origin_of(each).name == stack.name]
-    wanted = frozenset(_pinned(above))
+    above = [each for each in all_in(stack.directory) if origin_of(each).name == stack.name]
+    wanted = frozenset(
+        (model, pin.version) for each in above for model, pin in each.settings.pins.items()
+    )
     bucket = stack.bucket()
     backup = backups.chosen(
         backups.listed(bucket),
@@ -94,14 +96,3 @@ def _registered(stack: Stack, wanted: frozenset[Version]) -> None:
         raise GateRefused(
             "\n".join([*missing, "the backup was put back; it is older than what is pinned"])
         )
-
-
-def _pinned(stacks: list[Stack]) -> Iterator[Version]:
-    for stack in stacks:
-        for model, pin in stack.settings.pins.items():
-            yield model, pin.version
-
-
-def _stacks(stack: Stack) -> Iterator[Stack]:
-    for name in names(stack.directory):
-        yield Stack(name, stack.directory)

@@ -45,14 +45,12 @@ def rollback(stack: Stack, model: str, version: int | None = None) -> tuple[Pin,
 def _before(records: Sequence[Record], model: str, current: Moved | None) -> Moved | None:
     """What was live before `current`, or `current` itself if a rollback led there."""
     last = moves.last_move(records, model)
-    if last is None or last.after is None:
-        return previous_live(records, model, current)
-    if last.after == current:
-        back = last.action == "rollback"
-        return current if back else previous_live(records, model, current)
-    # The record of the last move is missing: it may have been a rollback's.
-    interrupted = previous_live(records, model, last.after)
-    return current if interrupted == current else previous_live(records, model, current)
+    if last is not None and last.after not in (None, current):
+        # The record of the last move is missing: it may have been a rollback's.
+        back = previous_live(records, model, last.after) == current
+    else:
+        back = last is not None and last.action == "rollback"
+    return current if back else previous_live(records, model, current)
 
 
 def _live_as(records: Sequence[Record], model: str, version: int) -> Moved | None:

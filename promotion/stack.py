@@ -133,3 +133,8 @@ class Stack:
 def names(directory: Path) -> list[str]:
     """The stacks of a project that have a file."""
     return sorted(path.name.split(".")[1] for path in directory.glob("Pulumi.*.yaml"))
+
+
+def all_in(directory: Path) -> list[Stack]:
+    """The stacks of a project, by `names`."""
+    return [Stack(name, directory) for name in names(directory)]

@@ -57,9 +57,7 @@ class Stack(Clone):
             stack = cls(folder / "ferry", STACK, MODEL)
         else:
             shutil.rmtree(folder, ignore_errors=True)
-            stack = cloned(folder / "ferry", STACK, MODEL)
-            stack.__class__ = cls
-            assert isinstance(stack, cls)  # noqa: S101
+            stack = cloned(folder / "ferry", STACK, MODEL, cls)
             stack._alone()
             cloned_whole.touch()
         stack.make("up")

@@ -176,28 +176,29 @@ def main(arguments: list[str], data: Path = _DATA) -> int:
     try:
         if arguments[0] == "take":
             content = pack(data, Path(arguments[1]))
+            name = key(content, now)
             days = timedelta(days=int(os.environ["FERRY_LOCK_DAYS"]))
             bucket.put_object(
-                Key=key(content, now),
+                Key=name,
                 Body=content,
                 IfNoneMatch="*",
                 ObjectLockMode="GOVERNANCE",
                 ObjectLockRetainUntilDate=now + days,
             )
-            print(f"{key(content, now)}: {len(content)} bytes")
+            print(f"{name}: {len(content)} bytes")
             return 0
-        name = os.environ.get("BACKUP_KEY")
-        if not name:
+        asked = os.environ.get("BACKUP_KEY")
+        if not asked:
             print("BACKUP_KEY names no copy: `ferry restore` makes this Job", file=sys.stderr)
             return _USAGE
-        found = unpack(name, bucket.Object(name).get()["Body"].read())
+        found = unpack(asked, bucket.Object(asked).get()["Body"].read())
 
         def ready(drafts: Path) -> None:
             upgrade(drafts)
             let_in(drafts, Path(arguments[1]))
 
         put_back(found, data, now, ready)
-        print(f"{', '.join(found)}: as in {name}")
+        print(f"{', '.join(found)}: as in {asked}")
     except Refused as error:
         print(f"refused: {error}", file=sys.stderr)
         return _FINAL

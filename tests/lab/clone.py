@@ -4,8 +4,10 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from ruamel.yaml import YAML
 
@@ -71,7 +73,23 @@ class Clone:
         return YAML(typ="safe").load(self.file.read_text())["config"]["ferry:pins"][self.model]
 
 
-def cloned(folder: Path, stack: str, model: str) -> Clone:
+C = TypeVar("C", bound=Clone)
+
+
+@contextmanager
+def purged(clone: C) -> Generator[C]:
+    """The clone, whose stack and its data are gone at the end."""
+    try:
+        yield clone
+    finally:
+        clone.make("purge")
+
+
+@overload
+def cloned(folder: Path, stack: str, model: str) -> Clone: ...
+@overload
+def cloned(folder: Path, stack: str, model: str, kind: type[C]) -> C: ...
+def cloned(folder: Path, stack: str, model: str, kind: type[Clone] = Clone) -> Clone:
     """The working tree as one commit, with a stack of its own: a new stack is a new file."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -81,7 +99,7 @@ def cloned(folder: Path, stack: str, model: str) -> Clone:
         if (HERE / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(HERE / name, folder / name)
-    copy = Clone(folder, stack, model)
+    copy = kind(folder, stack, model)
     dev = (folder / "Pulumi.dev.yaml").read_text()
     settings = dev.partition("  ferry:pins:")[0].partition("encryptionsalt:")[0]
     assert "environment: dev" in settings

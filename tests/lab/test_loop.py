@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.lab import loop, outputs, panels
-from tests.lab.clone import cloned
+from tests.lab.clone import cloned, purged
 from tests.lab.loop import MODEL, SETTLED, STACK, WINDOW, Watched
 
 pytestmark = [pytest.mark.lab, pytest.mark.trial]
@@ -26,19 +26,15 @@ UNSEEN: set[str] = set()
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """A stack that serves a model which it has trained, and watches it."""
-    made = cloned(tmp_path_factory.mktemp("loop") / "ferry", STACK, MODEL)
-    made.__class__ = Watched
-    assert isinstance(made, Watched)
+    made = cloned(tmp_path_factory.mktemp("loop") / "ferry", STACK, MODEL, Watched)
     made.borrow_libraries()
     made.settle_for(requestSample="1", window="1m", cooldown="1h")
-    try:
+    with purged(made):
         made.make("up")
         made.enter()
         with loop.slack() as address:
             made.tell(address)
             yield made
-    finally:
-        made.make("purge")
 
 
 def test_steady_windows_start_nothing(stack: Watched) -> None:

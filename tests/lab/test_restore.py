@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.lab import outputs
-from tests.lab.clone import Clone, cloned
+from tests.lab.clone import Clone, cloned, purged
 
 pytestmark = [pytest.mark.lab, pytest.mark.trial]
 
@@ -64,15 +64,10 @@ class Kept(Clone):
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
-    made = cloned(tmp_path_factory.mktemp("restore") / "ferry", STACK, MODEL)
-    made.__class__ = Kept
-    assert isinstance(made, Kept)
-    try:
+    with purged(cloned(tmp_path_factory.mktemp("restore") / "ferry", STACK, MODEL, Kept)) as made:
         made.make("up")
         made.enter()
         yield made
-    finally:
-        made.make("purge")
 
 
 @pytest.fixture(scope="module")

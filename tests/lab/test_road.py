@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from lab import toolchain
-from tests.lab.clone import Clone, cloned
+from tests.lab.clone import Clone, cloned, purged
 
 pytestmark = pytest.mark.lab
 
@@ -23,11 +23,8 @@ MODEL = "credit-default"
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    made = cloned(tmp_path_factory.mktemp("road") / "ferry", STACK, MODEL)
-    try:
+    with purged(cloned(tmp_path_factory.mktemp("road") / "ferry", STACK, MODEL)) as made:
         yield made
-    finally:
-        made.make("purge")
 
 
 @pytest.fixture(scope="module")
@@ -229,8 +226,7 @@ def test_a_second_model_of_another_table_is_served_beside_the_first(clone: Clone
 
 
 def test_no_secret_stands_in_the_clear_in_state_or_stack_file(clone: Clone, up: str) -> None:
-    raw = clone.pulumi("stack", "output", "credentials", "--show-secrets", "--json")
-    login = json.loads(raw)
+    login = clone.output("credentials")
     # The other two of each login are its name: a user, or the id of a key.
     secret = {"password", "secretKey"}
     values = [value for keys in login.values() for key, value in keys.items() if key in secret]

@@ -9,7 +9,7 @@ import pytest
 from app import signing
 from lab import paths
 from tests.lab import known_secrets
-from tests.lab.clone import Clone, cloned
+from tests.lab.clone import Clone, cloned, purged
 from tests.lab.hunting import Find, Hunter, secret_words
 from tests.lab.places import PLACES, Stack
 from tests.lab.planting import PLANTED
@@ -22,11 +22,8 @@ MODEL = "credit-default"
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    made = cloned(tmp_path_factory.mktemp("hidden") / "ferry", STACK, MODEL)
-    try:
+    with purged(cloned(tmp_path_factory.mktemp("hidden") / "ferry", STACK, MODEL)) as made:
         yield made
-    finally:
-        made.make("purge")
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,11 @@ class Bucket:
     def filter(self, *, Prefix: str) -> Iterator[SimpleNamespace]:
         if not self.up:
             raise EndpointConnectionError(endpoint_url="http://s3.dev.ferry.test")
-        return (SimpleNamespace(key=key) for key in self.stored if key.startswith(Prefix))
+        return (
+            SimpleNamespace(key=key, size=len(line))
+            for key, line in self.stored.items()
+            if key.startswith(Prefix)
+        )
 
     def put_object(
         self,
