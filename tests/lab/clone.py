@@ -23,10 +23,10 @@ class Clone:
         self.environment = dict(os.environ)
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
-    def run(self, *command: str, code: int = 0) -> str:
+    def run(self, *command: str, code: int = 0, given: str | None = None) -> str:
         """What the command printed, both streams; fails the test on another exit code."""
         done = subprocess.run(
-            command, cwd=self.folder, env=self.environment,
+            command, cwd=self.folder, env=self.environment, input=given,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == code, f"{' '.join(command)}: {done.returncode}\n{done.stdout}"

@@ -2,36 +2,29 @@
 
 import json
 import secrets
-from collections.abc import Iterator
 
 import pytest
 
 from app import signing
 from lab import paths
 from tests.lab import known_secrets
-from tests.lab.clone import Clone, cloned, purged
+from tests.lab.clone import Clone
 from tests.lab.hunting import Find, Hunter, secret_words
 from tests.lab.places import PLACES, Stack
 from tests.lab.planting import PLANTED
+from tests.lab.whole.jobs import STACK, Jobs
 
 pytestmark = [pytest.mark.lab, pytest.mark.trial]
 
-STACK = "hidden"
-MODEL = "credit-default"
-
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    with purged(cloned(tmp_path_factory.mktemp("hidden") / "ferry", STACK, MODEL)) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def stack(clone: Clone) -> Stack:
+def stack(clone: Clone, up: str) -> Stack:
     """The whole platform, with a model that its jobs trained again."""
-    printed = clone.make("up")
-    clone.enter()
-    printed += "".join(clone.finish_job(job) for job in ("ingest", "train", "batch"))
+    jobs, printed = Jobs(clone), up
+    for job in ("ingest", "train", "batch"):
+        name = f"hidden-{job}"
+        assert jobs.finish(jobs.template(job, name)) == "Complete"
+        printed += jobs.told(name)
     printed += clone.pulumi("up", "--yes", "--diff")
     return Stack(clone, printed)
 

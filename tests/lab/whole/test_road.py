@@ -1,38 +1,21 @@
-"""The whole road, walked once in a clone of its own: from `make up` to nothing left behind."""
+"""The whole road, walked once in a clone of its own: `make up`, and what people type after it."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
 from lab import toolchain
-from tests.lab.clone import Clone, cloned, purged
+from tests.lab.clone import Clone
+from tests.lab.whole.jobs import MODEL, STACK
 
 pytestmark = pytest.mark.lab
 
-HERE = Path(__file__).parents[2]
-STACK = "road"
-MODEL = "credit-default"
-
-
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    with purged(cloned(tmp_path_factory.mktemp("road") / "ferry", STACK, MODEL)) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def up(clone: Clone) -> str:
-    """What the first `make up` printed; everything below stands on it."""
-    printed = clone.make("up")
-    clone.enter()
-    return printed
+HERE = Path(__file__).parents[3]
 
 
 def test_make_up_ends_with_the_pinned_release_and_a_scored_loan(clone: Clone, up: str) -> None:
@@ -237,24 +220,3 @@ def test_no_secret_stands_in_the_clear_in_state_or_stack_file(clone: Clone, up: 
         assert value not in state
         assert value not in outputs
         assert value not in clone.file.read_text()
-
-
-def test_destroy_takes_everything_and_up_would_build_it_again(clone: Clone, up: str) -> None:
-    clone.pulumi("destroy", "--yes", "--skip-preview")
-    namespaces = clone.kubectl("get", "namespaces", "-o", "name")
-    assert f"{STACK}-" not in namespaces
-    state = json.loads(clone.pulumi("stack", "export"))["deployment"]
-    assert {each["type"] for each in state.get("resources") or []} <= {"pulumi:pulumi:Stack"}
-
-
-def test_make_down_leaves_nothing_of_ours_on_the_machine(clone: Clone, up: str) -> None:
-    clone.make("down")
-    assert f"ferry-{STACK}" not in clone.run("ip", "netns", "list")
-    assert f"labs/{STACK}" not in Path("/proc/self/mounts").read_text()
-    assert f"{STACK}.ferry.test" not in Path("/etc/hosts").read_text()
-    left = [
-        Path("/proc", pid, "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        for pid in os.listdir("/proc")
-        if pid.isdigit() and Path("/proc", pid, "cmdline").exists()
-    ]
-    assert not [line for line in left if f"labs/{STACK}" in line]

@@ -3,15 +3,14 @@
 import json
 import re
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from tests.lab import jobs_platform
-from tests.lab.jobs_platform import STACK, Platform
+from tests.lab.clone import Clone
+from tests.lab.whole.jobs import STACK
 
 pytestmark = [pytest.mark.lab, pytest.mark.trial]
 
@@ -44,19 +43,13 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    with jobs_platform.platform(tmp_path_factory.mktemp("access")) as running:
-        yield running
+def nobody(clone: Clone, up: str) -> Server:
+    return Server(clone.output("mlflow")["url"])
 
 
 @pytest.fixture(scope="module")
-def nobody(platform: Platform) -> Server:
-    return Server(platform.output("mlflow")["url"])
-
-
-@pytest.fixture(scope="module")
-def admin(platform: Platform, nobody: Server) -> Server:
-    login = platform.output("credentials")["mlflow"]
+def admin(clone: Clone, nobody: Server) -> Server:
+    login = clone.output("credentials")["mlflow"]
     return nobody.known_as(login["username"], login["password"])
 
 
@@ -79,9 +72,9 @@ def fresh(admin: Server, nobody: Server, run: dict[str, str]) -> Server:
 
 
 def test_every_route_asks_for_a_login_but_those_that_tell_nothing(
-    platform: Platform, nobody: Server
+    clone: Clone, nobody: Server
 ) -> None:
-    told = platform.run(
+    told = clone.run(
         *("kubectl", "exec", "--stdin", "deployment/mlflow"),
         *(f"--namespace={STACK}-platform", "--", "python", "-"),
         given=LISTED.read_text(),

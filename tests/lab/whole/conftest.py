@@ -1,0 +1,25 @@
+"""One whole stack, brought up once by `make up`: the files beside this one use it in turn.
+
+Each leaves it as it was found; the last, in the order of their names, takes it down.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.clone import Clone, cloned, purged
+from tests.lab.whole.jobs import MODEL, STACK
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    with purged(cloned(tmp_path_factory.mktemp("whole") / "ferry", STACK, MODEL)) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def up(clone: Clone) -> str:
+    """What the first `make up` printed; everything below stands on it."""
+    printed = clone.make("up")
+    clone.enter()
+    return printed
