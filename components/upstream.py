@@ -1,4 +1,4 @@
-"""Kinds that upstream defines for its controllers: vendored, as upstream wrote them."""
+"""Kinds that upstream defines for its controllers: vendored."""
 
 import os
 from pathlib import Path
