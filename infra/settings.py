@@ -221,6 +221,12 @@ def _contradictions(settings: Settings) -> Iterator[Complaint]:
             "'rds'",
             f"'volume': a foundation of kind {platform.foundation.kind} has no RDS",
         )
+    if platform.mlflow.database == "rds" and platform.backup is not None:
+        yield Complaint(
+            ("ferry:platform", "backup"),
+            "a schedule",
+            "none beside mlflow.database rds: RDS backs it up itself (docs/backup.md)",
+        )
     if platform.below == platform.environment:
         yield Complaint(("ferry:platform", "below"), repr(platform.below), "another stack")
     for model, pin in settings.pins.items():

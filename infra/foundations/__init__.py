@@ -9,6 +9,7 @@ import pulumi_kubernetes as k8s
 
 from components.bucket_access import Grant
 from components.image import ImageRegistry
+from components.mlflow_database import Postgres
 from components.object_store import Keys
 
 
@@ -68,3 +69,5 @@ class Foundation:
     """By part, the address inside the cluster that answers 200 while the part does."""
     metrics: Mapping[str, str]
     """By workload in the platform's namespace, the name of the port that tells its metrics."""
+    postgres: Postgres | None = None
+    """MLflow's; None: its databases are on a volume."""

@@ -87,9 +87,6 @@ MUTATIONS = [
     *of("31b", "SecurityGroupIngressRule", "ipProtocol", "-1"),
     *of("31c", "DefaultSecurityGroup", "ingress", [{"protocol": "-1"}]),
     *of("31d", "FlowLog", "trafficType", "REJECT", GONE),
-]  # fmt: skip
-
-DATABASE = [
     *of("11b", "Instance", "multiAz", False, GONE),
     *of("11b", "Instance", "backupRetentionPeriod", 1, GONE),
     *of("11b", "Instance", "deletionProtection", False, GONE),
@@ -103,5 +100,4 @@ DATABASE = [
     *of("28b", "Instance", "manageMasterUserPassword", False, GONE),
     *of("28b", "Instance", "password", "hunter2"),
     *of("55b", "ParameterGroup", "parameters", GONE, [{"name": "rds.force_ssl", "value": "0"}]),
-]
-"""For a database, which no stack has yet."""
+]  # fmt: skip
