@@ -14,7 +14,7 @@ from components.repository import Repository, RepositoryArgs
 from components.traffic import Addresses, Gateway
 from infra.account import AwsFoundation
 from infra.foundations import S3, Foundation, Images, Store
-from infra.foundations.aws_databases import database, postgres, rights
+from infra.foundations.aws_databases import database, features, postgres, rights
 from infra.foundations.aws_inside import SERVICES, inside_the_cluster
 from infra.foundations.aws_pipelines import PIPELINES, grants, pipelines
 from infra.foundations.aws_roles import ways, workload_roles
@@ -161,6 +161,7 @@ def account(wanted: Settings, settings: AwsFoundation) -> Foundation:
             roles,
             inside,
         ),
+        features=features(name, platform, settings, network, cluster, keys["databases"], inside),
     )
 
 
@@ -185,8 +186,8 @@ def _keys(
         "data": key("data", purpose="Objects in the bucket.", through=[service("s3")]),
         "databases": key(
             "databases",
-            purpose="Databases, their backups and the login of their master.",
-            through=[service("rds"), service("secretsmanager")],
+            purpose="Databases and caches, their backups, and the login of a database's master.",
+            through=[service(each) for each in ("rds", "secretsmanager", "elasticache")],
             grants=True,
         ),
         "images": key(

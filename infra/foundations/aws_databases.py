@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.cache import Cache, CacheArgs
 from components.database import Database, DatabaseArgs
 from components.eks_cluster import EksCluster
 from components.iam import Statement
@@ -13,6 +14,7 @@ from components.network import Network, subnets
 from components.pod_role import PodRole, PodRoleArgs
 from infra import accounts
 from infra.account import AwsFoundation
+from infra.foundations import FeatureStore
 from infra.foundations.aws_roles import roles_way
 from infra.settings import Platform
 
@@ -46,6 +48,33 @@ def database(
         ),
         opts,
     )
+
+
+def features(
+    name: str,
+    platform: Platform,
+    settings: AwsFoundation,
+    network: Network,
+    cluster: EksCluster,
+    key: pulumi.Output[str],
+    opts: pulumi.ResourceOptions,
+) -> FeatureStore | None:
+    """The online store, where the stack file says `elasticache`."""
+    if platform.features.store != "elasticache":
+        return None
+    cache = Cache(
+        f"{name}-features",
+        CacheArgs(
+            network=network.id,
+            subnets=network.private_subnets,
+            callers=cluster.security_group,
+            node="cache.t4g.small",
+            key=key,
+            keep=platform.data.keep,
+        ),
+        opts,
+    )
+    return FeatureStore(connection=cache.connection, way=_inside(settings, cache.port))
 
 
 def rights(settings: AwsFoundation, made: Database | None) -> dict[str, list[Statement]]:

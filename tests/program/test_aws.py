@@ -66,7 +66,7 @@ def test_the_store_of_the_lab_excuses_no_bucket_of_amazons(live: Live) -> None:
     assert bucket.name not in excused
 
 
-def test_the_components_are_those_of_dev_but_for_store_and_registry(
+def test_the_components_are_those_of_dev_but_for_what_amazon_has(
     live: Live, platform: Platform
 ) -> None:
     def components(seen: Recorder) -> set[str]:
@@ -77,6 +77,7 @@ def test_the_components_are_those_of_dev_but_for_store_and_registry(
     assert there - here == {
         "ferry:storage:ObjectStore",
         "ferry:images:Registry",
+        "ferry:features:OnlineStore",
         "ferry:tracking:MlflowBackup",  # RDS makes its own
     }
     assert here - there == set()
@@ -188,6 +189,7 @@ def test_a_kept_stack_protects_what_holds_data_and_a_trial_does_not(live: Live) 
 
     assert protected(live({})) == {
         "Instance",
+        "ReplicationGroup",
         "Bucket",
         "Key",
         "Cluster",

@@ -11,11 +11,12 @@ import pytest
 from components.mlflow_database import LOGINS, REGISTRY, SETUP, USER
 from components.network import subnets
 from preview.amazon import ACCOUNT
+from preview.record import GENERATED
 from tests.program.recorder import PIN, PINNED, Live, Recorder
 
 PRIVATE, _ = subnets("10.0.0.0/16", 3)
 RDS = "aws:rds/instance:Instance"
-DATABASE = "ferry-live-mlflow"
+DATABASE, CACHE = "ferry-live-mlflow", "ferry-live-features"
 
 
 @pytest.fixture
@@ -37,6 +38,19 @@ def ways(seen: Recorder, name: str) -> set[tuple[str, int]]:
         for rule in seen.one("NetworkPolicy", name)["spec"]["egress"]
         for peer in rule["to"]
         for port in rule["ports"]
+    }
+
+
+def reaching(seen: Recorder, number: int) -> set[str]:
+    """The workloads whose policies open a way to addresses at the port of this number."""
+    return {
+        each["metadata"]["labels"]["app.kubernetes.io/name"]
+        for each in seen.of("NetworkPolicy")
+        if any(
+            port["port"] == number
+            for rule in each["spec"].get("egress", ())
+            for port in rule.get("ports", ())
+        )
     }
 
 
@@ -113,16 +127,7 @@ def test_the_database_is_in_the_private_subnets_and_lets_the_cluster_in(seen: Re
 
 
 def test_mlflow_alone_may_connect_to_it(seen: Recorder) -> None:
-    reaching = {
-        each["metadata"]["labels"]["app.kubernetes.io/name"]
-        for each in seen.of("NetworkPolicy")
-        if any(
-            port["port"] == 5432
-            for rule in each["spec"].get("egress", ())
-            for port in rule.get("ports", ())
-        )
-    }
-    assert reaching == {"mlflow", "mlflow-upgrade", SETUP}
+    assert reaching(seen, 5432) == {"mlflow", "mlflow-upgrade", SETUP}
     database = {(cidr, 5432) for cidr in PRIVATE}
     roles = {("169.254.170.23/32", 80)}
     assert ways(seen, "mlflow-upgrade") == database | roles
@@ -154,7 +159,8 @@ def test_its_key_is_used_through_the_services_that_keep_it(seen: Recorder) -> No
     statements = json.loads(seen.one("kms/key:Key", "ferry-live-databases")["policy"])["Statement"]
     (used,) = (each for each in statements if each["Sid"] == "UseByRoles")
     services = used["Condition"]["StringEquals"]["kms:ViaService"]
-    assert services == [f"{each}.eu-west-1.amazonaws.com" for each in ("rds", "secretsmanager")]
+    those = ("rds", "secretsmanager", "elasticache")
+    assert services == [f"{each}.eu-west-1.amazonaws.com" for each in those]
 
 
 def test_on_a_volume_there_is_neither_database_nor_whoever_sets_it_up(live: Live) -> None:
@@ -162,3 +168,45 @@ def test_on_a_volume_there_is_neither_database_nor_whoever_sets_it_up(live: Live
     assert [each.name for each in seen.resources if each.typ == RDS] == []
     assert SETUP not in {each["serviceAccount"] for each in seen.of("PodIdentityAssociation")}
     assert seen.one("Deployment", "mlflow")["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_what_reads_and_fills_the_online_store_alone_may_connect_to_it(seen: Recorder) -> None:
+    jobs = {f"credit-default-{job}" for job in ("ingest", "train", "batch")}
+    assert reaching(seen, 6379) == {"credit-default", *jobs}
+    assert {(cidr, 6379) for cidr in PRIVATE} <= ways(seen, "credit-default")
+    rule = seen.one("SecurityGroupIngressRule", CACHE)
+    assert rule["referencedSecurityGroupId"] == "sg-ferry-live"
+    assert (rule["fromPort"], rule["toPort"]) == (6379, 6379)
+
+
+def test_the_online_store_is_told_by_secrets_alone_and_asked_for_tls(seen: Recorder) -> None:
+    password = f"{GENERATED}{CACHE}-login"
+    address = f"master.{CACHE}.euw1.cache.amazonaws.com:6379"
+    for name, key in (("online-store", "connection"), ("jobs", "ONLINE_STORE")):
+        told = seen.one("Secret", f"{name}-connection")["stringData"][key]
+        assert told == f"{address},password={password},ssl=true"
+    assert seen.one("elasticache/user:User")["passwords"] == [password]
+    holding = {each.typ for each in seen.resources if password in json.dumps(each.inputs)}
+    assert holding == {"kubernetes:core/v1:Secret", "aws:elasticache/user:User"}
+
+
+def test_whoever_names_no_user_works_with_keys_and_administers_nothing(seen: Recorder) -> None:
+    user = seen.one("elasticache/user:User")
+    assert user["userName"] == "default"
+    assert user["accessString"] == "on ~* &* +@all -@admin -@dangerous"
+    (group,) = seen.of("elasticache/userGroup:UserGroup")
+    assert group["userIds"] == [user["userId"]]
+    assert seen.one("ReplicationGroup")["userGroupIds"] == [group["userGroupId"]]
+
+
+def test_nothing_is_evicted_from_the_online_store(seen: Recorder) -> None:
+    (parameters,) = seen.of("elasticache/parameterGroup:ParameterGroup")
+    assert parameters["parameters"] == [{"name": "maxmemory-policy", "value": "noeviction"}]
+
+
+def test_in_the_cluster_the_online_store_is_as_in_dev(live: Live) -> None:
+    seen = live(PINNED, "{store: elasticache}", "{store: volume}")
+    assert seen.of("ReplicationGroup") == []
+    assert seen.one("StatefulSet", "online-store")
+    told = seen.one("Secret", "online-store-connection")["stringData"]["connection"]
+    assert told.startswith("online-store.live-platform.svc:6379,password=")
