@@ -78,9 +78,12 @@ def features(
 
 
 def rights(settings: AwsFoundation, made: Database | None) -> dict[str, list[Statement]]:
-    """By account of the store, what its role may do beside: log in as one user of the database."""
-    if made is None:
-        return {}
+    """By account of the store, what its role may do beside."""
+    return {} if made is None else {accounts.MLFLOW: [_login(settings, made)]}
+
+
+def _login(settings: AwsFoundation, made: Database) -> Statement:
+    """To log in as one user of one database."""
     user = pulumi.Output.format(
         "arn:aws:rds-db:{0}:{1}:dbuser:{2}/{3}",
         settings.region,
@@ -88,8 +91,7 @@ def rights(settings: AwsFoundation, made: Database | None) -> dict[str, list[Sta
         made.resource_id,
         USER,
     )
-    login = {"Effect": "Allow", "Action": ["rds-db:connect"], "Resource": [user]}
-    return {accounts.MLFLOW: [login]}
+    return {"Effect": "Allow", "Action": ["rds-db:connect"], "Resource": [user]}
 
 
 def postgres(
@@ -125,6 +127,7 @@ def postgres(
                     "Resource": [key],
                     "Condition": {"StringEquals": through},
                 },
+                _login(settings, made),  # by which it sees that nothing is left to do
             ],
         ),
         opts,

@@ -21,7 +21,9 @@ _OWNER = "postgres"  # the server does not run as root
 _HBA = """\
 local all postgres peer
 # RDS asks PAM about the tokens of whoever is in rds_iam, and takes passwords of nobody of them.
-hostssl all +rds_iam 127.0.0.1/32 password
+# Here the one who has tokens has them as passwords, and the others have none.
+hostssl all mlflow 127.0.0.1/32 password
+hostssl all +rds_iam 127.0.0.1/32 reject
 hostssl all all 127.0.0.1/32 scram-sha-256
 """
 # The master of RDS' is no superuser.
@@ -62,7 +64,7 @@ class Rds:
         (self.folder / "token").write_text(token)
 
     def asked(self) -> list[dict[str, object]]:
-        """What IAM was asked for tokens with, in order."""
+        """What Amazon was asked with for tokens and secrets, in order."""
         return [json.loads(line) for line in (self.folder / "asked").read_text().splitlines()]
 
 

@@ -58,12 +58,13 @@ def test_mlflows_pods_may_log_in_as_one_user_of_one_database(seen: Recorder) -> 
     (login,) = (each for each in allowed(seen, "mlflow") if "rds-db:connect" in each["Action"])
     user = f"arn:aws:rds-db:eu-west-1:{ACCOUNT}:dbuser:db-{DATABASE}/{USER}"
     assert (login["Action"], login["Resource"]) == (["rds-db:connect"], [user])
-    others = [each.name for each in seen.resources if "rds-db:" in json.dumps(each.inputs)]
-    assert others == ["mlflow"]
+    holding = {each.name for each in seen.resources if "rds-db:" in json.dumps(each.inputs)}
+    assert holding == {"mlflow", SETUP}
+    assert login in allowed(seen, SETUP)
 
 
 def test_the_masters_login_is_read_by_the_job_that_needs_it_alone(seen: Recorder) -> None:
-    secret, key = allowed(seen, SETUP)
+    secret, key, _ = allowed(seen, SETUP)
     master = f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:{DATABASE}"
     assert (secret["Action"], secret["Resource"]) == (["secretsmanager:GetSecretValue"], [master])
     assert key["Action"] == ["kms:Decrypt"]
