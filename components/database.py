@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from components.inbound import inbound
+
 _FAMILY = "postgres17"
 _ENGINE = "17.6"
 _PORT = 5432
@@ -75,7 +77,16 @@ class Database(pulumi.ComponentResource):
             multi_az=True,
             publicly_accessible=False,
             db_subnet_group_name=placed.name,
-            vpc_security_group_ids=[self._group(name, args)],
+            vpc_security_group_ids=[
+                inbound(
+                    name,
+                    network=args.network,
+                    callers=args.callers,
+                    port=_PORT,
+                    what="The database",
+                    opts=child,
+                )
+            ],
             parameter_group_name=parameters.name,
             backup_retention_period=args.backup_days,
             copy_tags_to_snapshot=True,
@@ -93,23 +104,3 @@ class Database(pulumi.ComponentResource):
         self.address, self.resource_id = instance.address, instance.resource_id
         self.master_secret = instance.master_user_secrets[0]["secret_arn"]
         self.register_outputs({"address": self.address, "resourceId": self.resource_id})
-
-    def _group(self, name: str, args: DatabaseArgs) -> pulumi.Output[str]:
-        child = pulumi.ResourceOptions(parent=self)
-        group = aws.ec2.SecurityGroup(
-            name,
-            vpc_id=args.network,
-            description="The database: connections from the cluster, and none of its own",
-            opts=child,
-        )
-        aws.vpc.SecurityGroupIngressRule(
-            name,
-            security_group_id=group.id,
-            description="PostgreSQL from the nodes and pods of the cluster",
-            referenced_security_group_id=args.callers,
-            ip_protocol="tcp",
-            from_port=_PORT,
-            to_port=_PORT,
-            opts=child,
-        )
-        return group.id

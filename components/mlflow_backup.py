@@ -11,7 +11,8 @@ from components.cron_job import HOUR, cron_job
 from components.labels import labels
 from components.mlflow_container import SECRETS, ArtifactStore, keys_file, process
 from components.mlflow_image import VERSION
-from components.mlflow_server import MlflowServer, beside
+from components.mlflow_jobs import beside
+from components.mlflow_server import MlflowServer
 from components.pull_secret import pulls_with
 
 _PROGRAM = "/opt/mlflow/backup.py"
@@ -27,6 +28,10 @@ class MlflowBackupArgs:
     schedule: str
     """A cron line, in UTC."""
     lock_days: int
+
+    def __post_init__(self) -> None:
+        if self.server.claim is None:
+            raise ValueError("need a server with a volume: RDS keeps backups of its own")
 
 
 class MlflowBackup(pulumi.ComponentResource):
@@ -97,7 +102,7 @@ def _common(
         "AWS_ENDPOINT_URL_S3": args.bucket.endpoint,
         "AWS_DEFAULT_REGION": args.bucket.region,
     }
-    container = process(args.server.image)
+    container = process(args.server.image, volume=True)
     pod = {
         **hardening.pod(account),
         "image_pull_secrets": pulls_with(args.server.pull_secret),

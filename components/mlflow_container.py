@@ -8,9 +8,9 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import hardening
+from components.mlflow_database import Databases
 from components.object_store import Keys
 
-DATABASE = "sqlite:////data/mlflow.db"
 SECRETS = "/etc/mlflow"
 _PORT = 5000
 _HOME = "/home/mlflow"
@@ -29,8 +29,9 @@ class ArtifactStore:
     """Where the server's connections to it may go."""
 
 
-def process(image: pulumi.Input[str]) -> dict[str, Any]:
-    """What the server's container and the upgrade's have in common."""
+def process(image: pulumi.Input[str], *, volume: bool) -> dict[str, Any]:
+    """What the containers of MLflow's image have in common; `volume`: its databases are on one."""
+    data = [{"name": "data", "mount_path": "/data"}] if volume else []
     return {
         "image": image,
         "security_context": hardening.CONTAINER,
@@ -43,7 +44,7 @@ def process(image: pulumi.Input[str]) -> dict[str, Any]:
             {"name": "MLFLOW_DISABLE_TELEMETRY", "value": "true"},
         ],
         "volume_mounts": [
-            {"name": "data", "mount_path": "/data"},
+            *data,
             {"name": "tmp", "mount_path": "/tmp"},  # noqa: S108
             {"name": "home", "mount_path": _HOME},
         ],
@@ -61,6 +62,7 @@ def keys_file(keys: Keys | None) -> dict[str, pulumi.Output[str]]:
 def server(
     *,
     image: pulumi.Input[str],
+    databases: Databases,
     artifacts: ArtifactStore,
     files: pulumi.Input[str],
     host: str,
@@ -70,7 +72,7 @@ def server(
 
     `files` is the Secret with auth.ini, csrf-key and, where the store has keys, aws.
     """
-    common = process(image)
+    common = process(image, volume=databases.claim is not None)
     health: k8s.core.v1.HTTPGetActionArgsDict = {
         "path": "/health",
         "port": "http",
@@ -106,7 +108,7 @@ def server(
         "args": [
             *("server", "--host", "0.0.0.0", "--port", str(_PORT)),  # noqa: S104
             *("--workers", "1"),
-            *("--backend-store-uri", DATABASE),
+            *("--backend-store-uri", databases.registry),
             "--serve-artifacts",
             "--artifacts-destination",
             pulumi.Output.format("s3://{0}/mlflow", artifacts.bucket),

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -11,11 +10,19 @@ import pulumi_random as random
 from components import hardening, traffic
 from components.image import ImageRegistry
 from components.labels import labels, selector
-from components.mlflow_container import DATABASE, ArtifactStore, keys_file, process, server
+from components.mlflow_container import ArtifactStore, keys_file, server
+from components.mlflow_database import Databases, Postgres, Volume, databases
 from components.mlflow_image import VERSION, mlflow_image
+from components.mlflow_jobs import tables
 from components.pull_secret import pulls_with
 from components.traffic import Gateway
-from components.volume import volume
+
+# SQLite has one writer; a PostgreSQL lets the new server start before the old one goes.
+_ONE: k8s.apps.v1.DeploymentStrategyArgsDict = {"type": "Recreate"}
+_ROLLING: k8s.apps.v1.DeploymentStrategyArgsDict = {
+    "type": "RollingUpdate",
+    "rolling_update": {"max_surge": 1, "max_unavailable": 0},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,21 +35,20 @@ class MlflowServerArgs:
     """Namespaces whose pods may use the server."""
     registry: ImageRegistry
     artifacts: ArtifactStore
-    size: str
-    keep: bool
+    database: Volume | Postgres
     pull_secret: pulumi.Input[str] | None = None
 
 
 class MlflowServer(pulumi.ComponentResource):
-    """One writer on one database: a new version first upgrades it, then replaces the old."""
+    """A new version first upgrades the database, then replaces the old server."""
 
     username = "admin"
     password: pulumi.Output[str]
     url: pulumi.Output[str]
     internal_url: pulumi.Output[str]
     image: pulumi.Output[str]
-    claim: pulumi.Output[str]
-    """For the volume with its databases."""
+    claim: pulumi.Output[str] | None
+    """For the volume with its databases; None: they are a PostgreSQL's."""
     files: pulumi.Output[str]
     """The Secret with auth.ini."""
     pull_secret: pulumi.Input[str] | None
@@ -56,26 +62,34 @@ class MlflowServer(pulumi.ComponentResource):
         self.password = pulumi.Output.secret(admin.result)
         self.pull_secret = args.pull_secret
         self.image = image = mlflow_image(name, args.registry, child)
-        self.files = files = self._files(name, args)
-        self.claim = claim = volume(
-            name, namespace=args.namespace, size=args.size, keep=args.keep, opts=child
-        )
+        kept = databases(name, args.database, namespace=args.namespace, opts=child)
+        self.files = files = self._files(name, args, kept)
+        self.claim = kept.claim
         account = hardening.service_account(name, args.namespace, child, fixed=True)
         pod = {
             **hardening.pod(account),
             "image_pull_secrets": pulls_with(args.pull_secret),
             "volumes": [
-                {"name": "data", "persistent_volume_claim": {"claim_name": claim}},
+                *kept.volumes,
                 {"name": "secrets", "secret": {"secret_name": files}},
                 hardening.scratch("512Mi"),
                 hardening.scratch("64Mi", "home"),
             ],
         }
-        upgrade = self._upgrade(name, args.namespace, image, pod)
+        upgraded = tables(
+            name,
+            args.database,
+            kept,
+            namespace=args.namespace,
+            image=image,
+            pod=pod,
+            opts=child,
+        )
         host = args.gateway.host(name)
         internal = f"{name}.{args.namespace_name}"
         container = server(
             image=image,
+            databases=kept,
             artifacts=args.artifacts,
             files=files,
             host=host,
@@ -90,14 +104,14 @@ class MlflowServer(pulumi.ComponentResource):
             },
             spec={
                 "replicas": 1,
-                "strategy": {"type": "Recreate"},  # sqlite has one writer
+                "strategy": _ONE if kept.claim is not None else _ROLLING,
                 "selector": {"match_labels": selector(name)},
                 "template": {
                     "metadata": {"labels": labels(name, version=VERSION)},
                     "spec": {**pod, "containers": [container]},
                 },
             },
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[upgrade]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[upgraded]),
         )
         service = traffic.service(name, args.namespace, child)
         ingress = traffic.ingress(
@@ -112,7 +126,7 @@ class MlflowServer(pulumi.ComponentResource):
             name,
             namespace=args.namespace,
             callers=[args.gateway.namespace, *args.callers],
-            egress=args.artifacts.ways,
+            egress=[*args.artifacts.ways, *kept.ways],
             opts=child,
         )
         self.url = traffic.once(f"http://{host}", deployment, ingress)
@@ -123,7 +137,7 @@ class MlflowServer(pulumi.ComponentResource):
             {"url": self.url, "internalUrl": self.internal_url, "password": self.password}
         )
 
-    def _files(self, name: str, args: MlflowServerArgs) -> pulumi.Output[str]:
+    def _files(self, name: str, args: MlflowServerArgs, kept: Databases) -> pulumi.Output[str]:
         """The name of the Secret with all that the server must not show."""
         child = pulumi.ResourceOptions(parent=self)
         csrf = random.RandomPassword(f"{name}-csrf", length=40, special=False, opts=child)
@@ -135,11 +149,12 @@ class MlflowServer(pulumi.ComponentResource):
                 "auth.ini": pulumi.Output.format(
                     "[mlflow]\n"
                     "default_permission = NO_PERMISSIONS\n"
-                    "database_uri = sqlite:////data/auth.db\n"
-                    "admin_username = {0}\n"
-                    "admin_password = {1}\n"
+                    "database_uri = {0}\n"
+                    "admin_username = {1}\n"
+                    "admin_password = {2}\n"
                     # A login costs 0.1 s of CPU a request unless it is remembered.
                     "auth_cache_ttl_seconds = 60\n",
+                    kept.logins,
                     self.username,
                     self.password,
                 ),
@@ -148,60 +163,3 @@ class MlflowServer(pulumi.ComponentResource):
             opts=child,
         )
         return secret.metadata["name"]
-
-    def _upgrade(
-        self,
-        name: str,
-        namespace: pulumi.Input[str],
-        image: pulumi.Output[str],
-        pod: dict[str, Any],
-    ) -> k8s.batch.v1.Job:
-        """Makes or upgrades the tables; a Job of its own for every image."""
-        return k8s.batch.v1.Job(
-            f"{name}-upgrade",
-            metadata={
-                "name": image.apply(lambda digest: f"{name}-upgrade-{digest[-64:][:12]}"),
-                "namespace": namespace,
-                "labels": labels(name, version=VERSION),
-                # One that failed stays failed: the next update makes another.
-                "annotations": {"pulumi.com/replaceUnready": "true"},
-            },
-            spec={
-                "backoff_limit": 3,
-                "active_deadline_seconds": 600,
-                "template": {
-                    # Not the server's selector: its Service must not send requests here.
-                    "metadata": {"labels": labels(f"{name}-upgrade", version=VERSION)},
-                    "spec": {
-                        **pod,
-                        "restart_policy": "Never",
-                        # The volume is the running server's too, and goes to one node at a time.
-                        "affinity": {"pod_affinity": _rather_beside(name)},
-                        "containers": [
-                            {
-                                **process(image),
-                                "name": "upgrade",
-                                "args": ["db", "upgrade", DATABASE],
-                            }
-                        ],
-                    },
-                },
-            },
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-
-
-def beside(name: str) -> k8s.core.v1.PodAffinityTermArgsDict:
-    """The node of the pods of that name, which a volume of one node is on."""
-    return {
-        "topology_key": "kubernetes.io/hostname",
-        "label_selector": {"match_labels": selector(name)},
-    }
-
-
-def _rather_beside(name: str) -> k8s.core.v1.PodAffinityArgsDict:
-    return {
-        "preferred_during_scheduling_ignored_during_execution": [
-            {"weight": 100, "pod_affinity_term": beside(name)}
-        ]
-    }

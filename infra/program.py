@@ -9,6 +9,7 @@ from components.bucket import Bucket, BucketArgs
 from components.bucket_access import BucketAccess, BucketAccessArgs
 from components.bucket_guard import guard
 from components.delivery import How
+from components.mlflow_database import Volume
 from components.mlflow_server import MlflowServer, MlflowServerArgs
 from components.model_service import ModelService, ModelServiceArgs
 from components.monitoring import Monitoring
@@ -107,8 +108,7 @@ def _mlflow(
             callers=[foundation.namespaces["monitoring"], foundation.namespaces["jobs"]],
             registry=foundation.images.registry,
             artifacts=artifacts(store, bucket, accounts.MLFLOW),
-            size="10Gi",
-            keep=platform.data.keep,
+            database=foundation.postgres or Volume(size="10Gi", keep=platform.data.keep),
             pull_secret=_pull_secret("platform", foundation),
         ),
         inside,

@@ -19,7 +19,7 @@ from components.pull_secret import pull_secret
 from components.volume import volume
 from infra import accounts
 from infra.built import built
-from infra.foundations import Foundation
+from infra.foundations import FeatureStore, Foundation
 from infra.models import Road
 from infra.settings import Settings
 from infra.words import seconds
@@ -49,16 +49,7 @@ def roads(
         return {}
     inside = pulumi.ResourceOptions(provider=foundation.cluster)
     jobs, keep = foundation.namespaces["jobs"], wanted.platform.data.keep
-    store = OnlineStore(
-        _STORE,
-        OnlineStoreArgs(
-            namespace=foundation.namespaces["platform"],
-            callers=[jobs, foundation.namespaces["models"]],
-            size="1Gi",
-            keep=keep,
-        ),
-        inside,
-    )
+    store = foundation.features or _in_the_cluster(foundation, keep=keep)
     image = built(
         "jobs",
         foundation,
@@ -86,7 +77,7 @@ def roads(
                 egress=[
                     *foundation.store.ways,
                     traffic.to("mlflow", platform),
-                    traffic.to(_STORE, platform, PORT),
+                    store.way,
                 ],
                 pull_secret=pull,
                 release=(pin.run, pin.weights) if pin else None,
@@ -113,12 +104,28 @@ def roads(
         secret=_secret(
             _STORE, foundation.namespaces["models"], {"connection": store.connection}, inside
         ),
-        egress=traffic.to(_STORE, platform, PORT),
+        egress=store.way,
     )
     return {
         name: Lane(features=features, request_log=_request_log(name, road, foundation, bucket))
         for name, road in ways.items()
     }
+
+
+def _in_the_cluster(foundation: Foundation, *, keep: bool) -> FeatureStore:
+    namespaces = foundation.namespaces
+    store = OnlineStore(
+        _STORE,
+        OnlineStoreArgs(
+            namespace=namespaces["platform"],
+            callers=[namespaces["jobs"], namespaces["models"]],
+            size="1Gi",
+            keep=keep,
+        ),
+        pulumi.ResourceOptions(provider=foundation.cluster),
+    )
+    way = traffic.to(_STORE, namespaces["platform"], PORT)
+    return FeatureStore(connection=store.connection, way=way)
 
 
 def _request_log(
@@ -162,7 +169,7 @@ def _environment(
     foundation: Foundation,
     bucket: BucketAccess,
     mlflow: MlflowServer,
-    store: OnlineStore,
+    store: FeatureStore,
 ) -> list[k8s.core.v1.EnvVarArgsDict]:
     """What `ferry exec` gives on a machine, with the addresses that hold inside the cluster."""
     platform = wanted.platform

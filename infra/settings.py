@@ -90,6 +90,12 @@ class Mlflow(Strict):
     database: Literal["volume", "rds"] = "volume"
 
 
+class Features(Strict):
+    """Where the features are that servers look up: in the cluster, or in Amazon's cache."""
+
+    store: Literal["volume", "elasticache"] = "volume"
+
+
 class Backup(Strict):
     """When MLflow's databases are copied into the bucket: a cron line, in UTC."""
 
@@ -135,6 +141,7 @@ class Platform(Strict):
     ingress: Ingress
     data: DataKeeping
     mlflow: Mlflow = Mlflow()
+    features: Features = Features()
     backup: Backup | None = None
     monitoring: Monitoring = Monitoring()
     models: Mapping[ModelName, Model] = Field(default_factory=dict)
@@ -215,11 +222,21 @@ def _mismatch(raw: Mapping[str, Any], stack: str) -> Iterator[Complaint]:
 
 def _contradictions(settings: Settings) -> Iterator[Complaint]:
     platform = settings.platform
-    if platform.mlflow.database == "rds" and platform.foundation.kind != "aws":
+    for block, key, found, service in (
+        ("mlflow", "database", platform.mlflow.database, "RDS"),
+        ("features", "store", platform.features.store, "ElastiCache"),
+    ):
+        if found != "volume" and platform.foundation.kind != "aws":
+            yield Complaint(
+                ("ferry:platform", block, key),
+                repr(found),
+                f"'volume': a foundation of kind {platform.foundation.kind} has no {service}",
+            )
+    if platform.mlflow.database == "rds" and platform.backup is not None:
         yield Complaint(
-            ("ferry:platform", "mlflow", "database"),
-            "'rds'",
-            f"'volume': a foundation of kind {platform.foundation.kind} has no RDS",
+            ("ferry:platform", "backup"),
+            "a schedule",
+            "none beside mlflow.database rds: RDS backs it up itself (docs/backup.md)",
         )
     if platform.below == platform.environment:
         yield Complaint(("ferry:platform", "below"), repr(platform.below), "another stack")

@@ -25,9 +25,6 @@ def refuse(settings: Settings, file: str) -> ClusterFoundation | AwsFoundation:
 
 def _complaints(settings: Settings, file: str) -> Iterator[Complaint]:
     platform, top = settings.platform, "ferry:platform"
-    if platform.mlflow.database == "rds":
-        path = (top, "mlflow", "database")
-        yield Complaint(path, "'rds'", "'volume', the only one built", file=file)
     on_aws = isinstance(platform.foundation, AwsFoundation)
     if (platform.ingress.class_name == BALANCER) != on_aws:
         path, found = (top, "ingress", "class"), repr(platform.ingress.class_name)

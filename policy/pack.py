@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from policy import (
+    caches,
     clusters,
     databases,
     identities,
@@ -20,6 +21,7 @@ from policy.rule import Resource, Rule, Stack
 
 RULES: tuple[Rule, ...] = (
     *(*storage.RULES, *keys.RULES, *registries.RULES, *databases.RULES),
+    *caches.RULES,
     *(*clusters.RULES, *identities.RULES, *networks.RULES),
     *(*pods.RULES, *workloads.RULES, *rights.RULES),
 )

@@ -33,6 +33,8 @@ def told(kind: str, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
             state["certificateAuthority"] = {"data": "Y2VydGlmaWNhdGU="}
             network = {"clusterSecurityGroupId": f"sg-{name}"}
             state["vpcConfig"] = {**inputs.get("vpcConfig", {}), **network}
+        case "ReplicationGroup":
+            state["primaryEndpointAddress"] = f"master.{name}.euw1.cache.amazonaws.com"
         case "Instance":
             state["address"] = f"{name}.rds.{_REGION}.amazonaws.com"
             state["resourceId"] = f"db-{name}"

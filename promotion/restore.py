@@ -25,6 +25,11 @@ def restore(stack: Stack, at: datetime | None, say: Callable[[str], None]) -> Ba
     what the last call did. Raises `GateRefused` where nothing can be put back, or where a pinned
     version is missing afterwards.
     """
+    if stack.settings.platform.mlflow.database == "rds":
+        raise UsageRefused(
+            f"{stack.file.name} keeps MLflow's databases in RDS, which goes back to any second of "
+            "the last 35 days by its own means: docs/backup.md has the steps"
+        )
     if stack.settings.platform.backup is None:
         raise UsageRefused(
             f"{stack.file.name} has no ferry:platform.backup, and so no job that puts one back: "

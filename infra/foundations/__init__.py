@@ -9,6 +9,7 @@ import pulumi_kubernetes as k8s
 
 from components.bucket_access import Grant
 from components.image import ImageRegistry
+from components.mlflow_database import Postgres
 from components.object_store import Keys
 
 
@@ -58,6 +59,15 @@ class Images:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FeatureStore:
+    """The online store of features, as jobs and servers reach it."""
+
+    connection: pulumi.Output[str]
+    """Secret, as Feast takes it."""
+    way: k8s.networking.v1.NetworkPolicyEgressRuleArgsDict
+
+
+@dataclass(frozen=True, kw_only=True)
 class Foundation:
     cluster: k8s.Provider
     namespaces: Mapping[str, pulumi.Output[str]]
@@ -68,3 +78,7 @@ class Foundation:
     """By part, the address inside the cluster that answers 200 while the part does."""
     metrics: Mapping[str, str]
     """By workload in the platform's namespace, the name of the port that tells its metrics."""
+    postgres: Postgres | None = None
+    """MLflow's; None: its databases are on a volume."""
+    features: FeatureStore | None = None
+    """None: the online store is in the cluster."""

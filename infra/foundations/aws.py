@@ -14,6 +14,7 @@ from components.repository import Repository, RepositoryArgs
 from components.traffic import Addresses, Gateway
 from infra.account import AwsFoundation
 from infra.foundations import S3, Foundation, Images, Store
+from infra.foundations.aws_databases import database, features, postgres, rights
 from infra.foundations.aws_inside import SERVICES, inside_the_cluster
 from infra.foundations.aws_pipelines import PIPELINES, grants, pipelines
 from infra.foundations.aws_roles import ways, workload_roles
@@ -109,7 +110,10 @@ def account(wanted: Settings, settings: AwsFoundation) -> Foundation:
     namespaces = inside_the_cluster(
         wanted, settings, keys["volumes"], pulumi.ResourceOptions(provider=kubernetes)
     )
-    roles = workload_roles(platform, settings, cluster, namespaces, keys["data"], inside)
+    stored = database(name, platform, network, cluster, keys["databases"], inside)
+    roles = workload_roles(
+        platform, settings, cluster, namespaces, keys["data"], rights(settings, stored), inside
+    )
     logs = LogBucket(
         f"{name}-access-logs",
         LogBucketArgs(account=settings.account, days=_LOG_DAYS, keep=keep),
@@ -148,6 +152,16 @@ def account(wanted: Settings, settings: AwsFoundation) -> Foundation:
         images=_registry(settings, repositories, provider),
         answering={},  # what is Amazon's, Amazon watches
         metrics={},
+        postgres=postgres(
+            settings,
+            stored,
+            cluster,
+            namespaces["platform"],
+            keys["databases"],
+            roles,
+            inside,
+        ),
+        features=features(name, platform, settings, network, cluster, keys["databases"], inside),
     )
 
 
@@ -170,6 +184,12 @@ def _keys(
             "volumes", purpose="Volumes of nodes and pods.", through=[service("ec2")], grants=True
         ),
         "data": key("data", purpose="Objects in the bucket.", through=[service("s3")]),
+        "databases": key(
+            "databases",
+            purpose="Databases and caches, their backups, and the login of a database's master.",
+            through=[service(each) for each in ("rds", "secretsmanager", "elasticache")],
+            grants=True,
+        ),
         "images": key(
             "images", purpose="Images in the registry.", through=[service("ecr")], grants=True
         ),

@@ -1,11 +1,12 @@
 """The roles of a stack's workloads in IAM: what a bucket's policy knows their accounts by."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 from components.eks_cluster import EksCluster
+from components.iam import Statement
 from components.pod_role import PodRole, PodRoleArgs
 from infra import accounts
 from infra.account import AwsFoundation
@@ -37,9 +38,13 @@ def workload_roles(
     cluster: EksCluster,
     namespaces: Mapping[str, pulumi.Output[str]],
     data_key: pulumi.Output[str],
+    rights: Mapping[str, Sequence[Statement]],
     opts: pulumi.ResourceOptions,
 ) -> dict[str, pulumi.Output[str]]:
-    """ARNs by account; which objects each may have, the bucket's own policy says."""
+    """ARNs by account; which objects each may have, the bucket's own policy says.
+
+    `rights` are those beside the bucket, by account.
+    """
     through = {"kms:ViaService": f"s3.{settings.region}.amazonaws.com"}
     statement = {
         "Effect": "Allow",
@@ -56,7 +61,7 @@ def workload_roles(
                 cluster_arn=cluster.arn,
                 namespace=namespaces[role],
                 service_accounts=names,
-                statements=[statement],
+                statements=[statement, *rights.get(account, ())],
             ),
             opts,
         ).arn
@@ -72,5 +77,10 @@ def ways(settings: AwsFoundation) -> list[k8s.networking.v1.NetworkPolicyEgressR
             "to": [{"ip_block": {"cidr": "0.0.0.0/0", "except_": outside}}],
             "ports": [{"port": 443}],
         },
-        {"to": [{"ip_block": {"cidr": _GIVES_ROLES}}], "ports": [{"port": 80}]},
+        roles_way(),
     ]
+
+
+def roles_way() -> k8s.networking.v1.NetworkPolicyEgressRuleArgsDict:
+    """To what gives pods their roles."""
+    return {"to": [{"ip_block": {"cidr": _GIVES_ROLES}}], "ports": [{"port": 80}]}

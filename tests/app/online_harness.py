@@ -42,8 +42,11 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path) -> Generator[Server]:
-    """A running Redis, whose files are in the folder."""
+def serving(folder: Path, *, tls: bool = False) -> Generator[Server]:
+    """A running Redis, whose files are in the folder.
+
+    With `tls` it takes nothing else; SSL_CERT_FILE must then name the folder's authority.pem.
+    """
     binary = shutil.which("redis-server")
     assert binary, "there is no redis-server on PATH; install Debian's redis-server"
     (folder / "users.acl").write_text(USERS)
@@ -51,12 +54,12 @@ def serving(folder: Path) -> Generator[Server]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     options = ["--bind", "127.0.0.1", "--save", "", "--aclfile", "users.acl"]
+    options += _tls(folder, port) if tls else ["--port", str(port)]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [binary, "--port", str(port), *options], cwd=folder, stdout=log, stderr=log
-        )
+        process = subprocess.Popen([binary, *options], cwd=folder, stdout=log, stderr=log)
     try:
-        found = Server(f"127.0.0.1:{port},password={PASSWORD}", process)
+        address = f"localhost:{port},ssl=true" if tls else f"127.0.0.1:{port}"
+        found = Server(f"{address},password={PASSWORD}", process)
         deadline = time.monotonic() + 20
         with redis.Redis(**online.options(found.connection)) as client:
             while True:
@@ -71,6 +74,22 @@ def serving(folder: Path) -> Generator[Server]:
         process.send_signal(signal.SIGCONT)
         process.terminate()
         process.wait(10)
+
+
+def _tls(folder: Path, port: int) -> list[str]:
+    """The options of a Redis with a certificate of its own, for localhost."""
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-nodes", "-days", "2"),
+            *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+            *("-keyout", folder / "key.pem", "-out", folder / "authority.pem"),
+            *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+        ],
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
+    files = ["--tls-cert-file", "authority.pem", "--tls-key-file", "key.pem"]
+    return ["--port", "0", "--tls-port", str(port), "--tls-auth-clients", "no", *files]
 
 
 def snapshot_of(bucket: snapshots.Bucket, table: pd.DataFrame) -> snapshots.Snapshot:

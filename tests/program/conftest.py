@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -12,7 +13,7 @@ from pulumi.runtime.config import set_all_config
 from pulumi.runtime.settings import reset_options
 
 from preview.record import Monitor, configure
-from tests.program.recorder import ROOT, Build, Platform, Recorder
+from tests.program.recorder import LIVE, ROOT, Build, Live, Platform, Recorder
 
 
 @pytest.fixture
@@ -94,5 +95,25 @@ def platform(build: Build, monkeypatch: pytest.MonkeyPatch) -> Platform:
     def program(stack: str, pins: Mapping[str, Any]) -> Recorder:
         configure(stack, ROOT, pins=pins)
         return build(main, stack)
+
+    return run
+
+
+@pytest.fixture
+def live(build: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Live:
+    """`live(pins)` runs the program on AWS; `live(pins, old, new)` with a changed stack file."""
+    from infra.program import main
+
+    monkeypatch.chdir(ROOT)
+
+    def run(pins: Mapping[str, Any], *change: str) -> Recorder:
+        wanted = "live", json.dumps([pins, change])
+        if wanted not in _seen:
+            text = LIVE.replace(*change) if change else LIVE
+            assert not change or text != LIVE
+            (tmp_path / "Pulumi.live.yaml").write_text(text)
+            configure("live", tmp_path, pins=pins)
+            _seen[wanted] = build(main, "live")
+        return _seen[wanted]
 
     return run

@@ -25,7 +25,10 @@ _PLACES = {
 
 @dataclass(frozen=True)
 class Mutation:
-    """Sets a path to a value in every resource of the kinds; `[]` stands for every element."""
+    """Sets a path to a value in every resource of the kinds; `[]` stands for every element.
+
+    A kind that two services of Amazon's have is told by its whole type.
+    """
 
     rule: str
     kinds: tuple[str, ...]
@@ -125,7 +128,7 @@ def mutants(
 ) -> Iterator[tuple[Resource, list[Resource]]]:
     """The stack with one resource broken, for each that has the property's place."""
     for index, resource in enumerate(resources):
-        if resource.kind not in mutation.kinds:
+        if not {resource.kind, resource.type.removeprefix("aws:")} & {*mutation.kinds}:
             continue
         path = mutation.path.replace(_POD, _PLACES.get(resource.kind, ""))
         props = copy.deepcopy(dict(resource.props))

@@ -18,6 +18,7 @@ def _expiring(**selection: Any) -> str:  # noqa: ANN401 - JSON
 
 
 _TOKEN = "token.actions.githubusercontent.com"
+_PARAMETERS = "rds/parameterGroup:ParameterGroup"
 _KEYED = "applyServerSideEncryptionByDefault"
 MUTATIONS = [
     *(
@@ -87,9 +88,6 @@ MUTATIONS = [
     *of("31b", "SecurityGroupIngressRule", "ipProtocol", "-1"),
     *of("31c", "DefaultSecurityGroup", "ingress", [{"protocol": "-1"}]),
     *of("31d", "FlowLog", "trafficType", "REJECT", GONE),
-]  # fmt: skip
-
-DATABASE = [
     *of("11b", "Instance", "multiAz", False, GONE),
     *of("11b", "Instance", "backupRetentionPeriod", 1, GONE),
     *of("11b", "Instance", "deletionProtection", False, GONE),
@@ -102,6 +100,20 @@ DATABASE = [
     *of("28b", "Instance", "iamDatabaseAuthenticationEnabled", False, GONE),
     *of("28b", "Instance", "manageMasterUserPassword", False, GONE),
     *of("28b", "Instance", "password", "hunter2"),
-    *of("55b", "ParameterGroup", "parameters", GONE, [{"name": "rds.force_ssl", "value": "0"}]),
-]
-"""For a database, which no stack has yet."""
+    *of("55b", _PARAMETERS, "parameters", GONE, [{"name": "rds.force_ssl", "value": "0"}]),
+    *of("11c", "ReplicationGroup", "multiAzEnabled", False, GONE),
+    *of("11c", "ReplicationGroup", "automaticFailoverEnabled", False, GONE),
+    *of("11c", "ReplicationGroup", "autoMinorVersionUpgrade", False, GONE),
+    *of("11c", "ReplicationGroup", "numCacheClusters", 1, GONE),
+    *of("11c", "ReplicationGroup", "snapshotRetentionLimit", 0, GONE),
+    *of("21c", "ReplicationGroup", "subnetGroupName", GONE),
+    *of("21c", "ReplicationGroup", "securityGroupIds", GONE, []),
+    *of("23c", "ReplicationGroup", "atRestEncryptionEnabled", False, GONE),
+    *of("23c", "ReplicationGroup", "kmsKeyId", GONE),
+    *of("28c", "ReplicationGroup", "userGroupIds", GONE, []),
+    *of("28c", "User", "noPasswordRequired", True),
+    *of("28c", "User", "passwords", GONE, []),
+    *of("28c", "User", "accessString", "on ~* +@all", "on ~* +@all -@admin", GONE),
+    *of("55c", "ReplicationGroup", "transitEncryptionEnabled", False, GONE),
+    *of("55c", "ReplicationGroup", "transitEncryptionMode", "preferred", GONE),
+]  # fmt: skip

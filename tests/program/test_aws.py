@@ -2,12 +2,10 @@
 
 import json
 import re
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 
+from components.mlflow_database import SETUP
 from infra.account import AwsFoundation
 from infra.foundations.aws_roles import pods
 from infra.outputs import StackOutputs, credentials
@@ -16,38 +14,10 @@ from policy.exceptions import EXEMPTIONS, exempt
 from policy.pack import RULES, complaints, violations
 from policy.rule import Resource, Stack
 from preview.amazon import ACCOUNT
-from preview.record import GENERATED, concealed, configure
+from preview.record import GENERATED, concealed
 from tests.program.mutants import Mutation, mutants
 from tests.program.mutants_aws import MUTATIONS
-from tests.program.recorder import PIN, PINNED, ROOT, Build, Platform, Recorder
-
-STACK = "live"
-PAGE = (ROOT / "docs" / "aws.md").read_text()
-Live = Callable[..., Recorder]
-(FILE,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-
-
-@pytest.fixture
-def live(build: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Live:
-    """`live(pins)` runs the program; `live(pins, old, new)` for another stack file."""
-    from infra.program import main
-
-    monkeypatch.chdir(ROOT)
-
-    def run(pins: dict[str, Any], *change: str) -> Recorder:
-        wanted = json.dumps([pins, change])
-        if wanted not in _seen:
-            text = FILE.replace(*change) if change else FILE
-            assert not change or text != FILE
-            (tmp_path / f"Pulumi.{STACK}.yaml").write_text(text)
-            configure(STACK, tmp_path, pins=pins)
-            _seen[wanted] = build(main, STACK)
-        return _seen[wanted]
-
-    return run
-
-
-_seen: dict[str, Recorder] = {}  # a record is only read
+from tests.program.recorder import LIVE, PIN, PINNED, ROOT, Live, Platform, Recorder
 
 
 def resources(seen: Recorder) -> list[Resource]:
@@ -55,7 +25,7 @@ def resources(seen: Recorder) -> list[Resource]:
 
 
 def settings() -> Settings:
-    return parse(FILE, stack=STACK)
+    return parse(LIVE, stack="live")
 
 
 @pytest.mark.parametrize("pins", [{}, PINNED], ids=["empty", "pinned"])
@@ -96,7 +66,7 @@ def test_the_store_of_the_lab_excuses_no_bucket_of_amazons(live: Live) -> None:
     assert bucket.name not in excused
 
 
-def test_the_components_are_those_of_dev_but_for_store_and_registry(
+def test_the_components_are_those_of_dev_but_for_what_amazon_has(
     live: Live, platform: Platform
 ) -> None:
     def components(seen: Recorder) -> set[str]:
@@ -104,7 +74,12 @@ def test_the_components_are_those_of_dev_but_for_store_and_registry(
 
     here = {each for each in components(live(PINNED)) if not each.startswith("ferry:aws:")}
     there = components(platform("dev", PINNED))
-    assert there - here == {"ferry:storage:ObjectStore", "ferry:images:Registry"}
+    assert there - here == {
+        "ferry:storage:ObjectStore",
+        "ferry:images:Registry",
+        "ferry:features:OnlineStore",
+        "ferry:tracking:MlflowBackup",  # RDS makes its own
+    }
     assert here - there == set()
 
 
@@ -118,7 +93,10 @@ def test_every_account_of_the_store_is_a_role_of_pods_that_there_are(live: Live)
         for each in seen.of("ServiceAccount")
     }
     assert given <= accounts
-    assert len(given) == sum(len(names) for _, names in pods(settings().platform).values())
+    others = {("live-platform", SETUP)}
+    assert others < given
+    whole = sum(len(names) for _, names in pods(settings().platform).values())
+    assert len(given - others) == whole
 
 
 def test_whoever_is_told_of_the_bucket_has_a_role(live: Live) -> None:
@@ -129,7 +107,7 @@ def test_whoever_is_told_of_the_bucket_has_a_role(live: Live) -> None:
         for _, pod in seen.pods()
         if "ferry-live-a1b2c3d" in json.dumps(pod["spec"])
     }
-    assert told == given
+    assert told == given - {SETUP}
 
 
 def test_no_key_of_the_store_is_anywhere(live: Live) -> None:
@@ -210,6 +188,8 @@ def test_a_kept_stack_protects_what_holds_data_and_a_trial_does_not(live: Live) 
         return {each["type"].rpartition(":")[2] for each in seen.registered if each["protect"]}
 
     assert protected(live({})) == {
+        "Instance",
+        "ReplicationGroup",
         "Bucket",
         "Key",
         "Cluster",
@@ -233,8 +213,8 @@ def test_zones_are_data(live: Live) -> None:
 
 
 def test_without_pipelines_and_a_budget_there_are_none(live: Live) -> None:
-    start, end = FILE.index("      pipelines:"), FILE.index("    ingress:")
-    seen = live(PINNED, FILE[start:end], "")
+    start, end = LIVE.index("      pipelines:"), LIVE.index("    ingress:")
+    seen = live(PINNED, LIVE[start:end], "")
     assert seen.of("OpenIdConnectProvider") == seen.of("budgets/budget:Budget") == []
 
 

@@ -20,11 +20,9 @@ from components.log_bucket import LogBucket, LogBucketArgs
 from components.network import Network, NetworkArgs, subnets
 from components.pod_role import PodRole, PodRoleArgs
 from components.repository import Repository, RepositoryArgs
-from policy.pack import RULES, complaints, violations
-from policy.rule import Resource, Stack
+from policy.pack import violations
+from policy.rule import Resource
 from preview.amazon import ACCOUNT
-from tests.program.mutants import Mutation, mutants
-from tests.program.mutants_aws import DATABASE
 from tests.program.recorder import Build, Recorder
 
 REGION = "eu-west-1"
@@ -248,17 +246,6 @@ def test_a_database_that_is_kept_leaves_a_snapshot(build: Build, keep: bool) -> 
     assert found["skipFinalSnapshot"] is not keep
     assert found.get("finalSnapshotIdentifier") == ("mlflow-final" if keep else None)
     assert "password" not in found
-
-
-@pytest.mark.parametrize("mutation", DATABASE, ids=str)
-def test_a_broken_database_is_noticed_by_its_rule(build: Build, mutation: Mutation) -> None:
-    rule = next(each for each in RULES if each.number == mutation.rule)
-    whole = [Resource.read(each) for each in database(build, keep=True).registered]
-    assert [str(each) for each in violations(whole)] == []
-    tried = [Stack(broken) for _, broken in mutants(mutation, whole)]
-    assert tried
-    for stack in tried:
-        assert [text for each in stack.resources for text in complaints(rule, each, stack)]
 
 
 @pytest.mark.parametrize(

@@ -250,4 +250,5 @@ def test_parts_of_aws_cost_what_the_table_says_and_endpoints_do_in_each_zone() -
 
 
 def test_the_table_prices_the_parts_of_aws_that_are_paid_by_the_hour() -> None:
-    assert {"NatGateway", "VpcEndpoint", "Cluster", "Key"} <= Prices.read().each.keys()
+    found = Prices.read().each.keys()
+    assert {"NatGateway", "VpcEndpoint", "Cluster", "Key", "Instance", "ReplicationGroup"} <= found

@@ -16,6 +16,7 @@ from promotion.stack import Stack
 from tests.unit.test_backups import MODEL, copy, stored
 from tests.unit.test_ferry import DEV, OUTPUTS, ferry
 from tests.unit.test_pins import a_pin
+from tests.unit.test_unbuilt import AWS
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 BACKED_UP = DEV.replace("    data:", '    backup: {schedule: "17 2 * * *"}\n    data:')
@@ -218,6 +219,13 @@ def test_a_copy_older_than_a_pin_is_put_back_on_request_and_what_lacks_is_named(
     with pytest.raises(GateRefused, match=f"{MODEL} has no version 7"):
         world.restore(at=NOON)
     assert (world.replicas, world.held) == (1, {(MODEL, 6)})
+
+
+def test_a_stack_on_rds_is_told_where_its_way_back_is(world: World) -> None:
+    (world.folder / "Pulumi.live.yaml").write_text(AWS)
+    with pytest.raises(UsageRefused, match=r"databases in RDS, .* docs/backup\.md"):
+        world.restore(stack="live")
+    assert world.calls == []
 
 
 def test_a_stack_that_wants_no_backups_has_nothing_to_restore_with(world: World) -> None:

@@ -164,6 +164,11 @@ def test_everything_wrong_is_said_at_once_in_the_order_of_the_file() -> None:
         ),
         (
             "    models:",
+            "    features: {store: elasticache}\n    models:",
+            "a foundation of kind cluster has no ElastiCache",
+        ),
+        (
+            "    models:",
             f"    signers: ['sha256:{'2' * 64}']\n    models:",
             "signer: found 'sha256:1111",
         ),
@@ -353,6 +358,7 @@ def test_platform_has_no_key_that_the_contract_does_not_name() -> None:
         "ingress",
         "data",
         "mlflow",
+        "features",
         "monitoring",
         "models",
     }

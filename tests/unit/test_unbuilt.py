@@ -40,9 +40,15 @@ def test_a_canary_behind_load_balancers_is_refused() -> None:
     assert "delivery.kind: found 'canary' behind Ingress class 'alb'" in refused(text, "live")
 
 
-def test_a_database_of_rds_is_refused_until_mlflow_can_use_one() -> None:
-    text = AWS.replace("    data:", "    mlflow: {database: rds}\n    data:")
-    assert "mlflow.database: found 'rds'" in refused(text, "live")
+def test_copies_in_the_bucket_are_refused_where_rds_makes_its_own() -> None:
+    text = AWS.replace("    data:", '    backup: {schedule: "17 2 * * *"}\n    data:')
+    with pytest.raises(SettingsError, match=r"backup: found a schedule, expected none beside"):
+        parse(text, stack="live")
+
+
+def test_a_volume_is_copied_into_the_bucket_on_aws_too() -> None:
+    text = AWS.replace("{database: rds}", '{database: volume}\n    backup: {schedule: "1 2 * * *"}')
+    assert isinstance(refuse(parse(text, stack="live"), "f"), AwsFoundation)
 
 
 @pytest.mark.parametrize(
