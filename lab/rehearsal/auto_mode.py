@@ -73,7 +73,7 @@ class AutoMode:
                 time.sleep(0.2)
 
     def _run(self) -> None:
-        while not self._ended.wait(0.2):
+        while not self._ended.wait(0.5):
             # What is changed or deleted meanwhile is looked at again; the API server may end first.
             with contextlib.suppress(ApiError, Unreachable):
                 for each in self._client.request("GET", f"{_NETWORKING}/ingresses")["items"]:

@@ -60,7 +60,9 @@ def test_a_second_update_finds_nothing_to_change(played: Played) -> None:
 
 
 def test_a_preview_without_a_change_is_quick(played: Played) -> None:
-    assert played.acts["preview: no change"].seconds <= _QUICK
+    act = played.acts["preview: no change"]
+    # Of the clock, or where others have the processors, of those.
+    assert min(act.seconds, act.cpu) <= _QUICK
 
 
 def test_all_that_was_made_is_there_when_it_is_looked_for(played: Played) -> None:

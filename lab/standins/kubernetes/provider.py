@@ -52,7 +52,7 @@ class KubernetesProvider(Provider):
         changes = differences(old, new)
         if identified := new.get(_IDENTIFIER):
             # By which a cluster is the same whatever else of the provider changes.
-            replace = identified is UNKNOWN or identified != old.get(_IDENTIFIER)
+            replace = identified != old.get(_IDENTIFIER)
             return Diff(
                 changes={
                     path: Change(change.kind, replace and path == _IDENTIFIER)
