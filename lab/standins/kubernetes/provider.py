@@ -52,13 +52,9 @@ class KubernetesProvider(Provider):
         changes = differences(old, new)
         if identified := new.get(_IDENTIFIER):
             # By which a cluster is the same whatever else of the provider changes.
-            replace = identified != old.get(_IDENTIFIER)
-            return Diff(
-                changes={
-                    path: Change(change.kind, replace and path == _IDENTIFIER)
-                    for path, change in changes.items()
-                }
-            )
+            other = identified != old.get(_IDENTIFIER)
+            changes = {k: Change(c.kind, other and k == _IDENTIFIER) for k, c in changes.items()}
+            return Diff(changes=changes)
         if any(new.get(key) is UNKNOWN for key in _REPLACE_PROVIDER) or kubeconfig.moved(
             unwrap(old), unwrap(new)
         ):
