@@ -19,7 +19,7 @@ FERRY := .venv/bin/ferry
 PINNED_BY = $(if $(shell grep '^ *below:' Pulumi.$(STACK).yaml),promote,release)
 EXPORT := --frozen --quiet --no-emit-project --no-header --no-annotate
 
-.PHONY: help up down purge env preview preview-offline refresh destroy drift release promote deliver \
+.PHONY: help up down purge env preview preview-offline rehearse refresh destroy drift release promote deliver \
     rollback retrain keep status unit validate-subset test trial check format lock bench bench-serving \
     bench-deliveries
 
@@ -91,6 +91,9 @@ refresh destroy: .venv ## The engine's own, on STACK; both ask first
 
 drift: .venv ## Fails if anything of STACK is not as it was left; changes nothing
 	@$(LAB) pulumi refresh --preview-only --expect-no-changes --stack $(STACK)
+
+rehearse: .venv app/.venv ## Make, change and destroy STACK, whose foundation is aws, in an emulated account
+	@$(PYTHON) -m lab.rehearsal $(STACK)
 
 preview-offline: .venv ## What the working tree changes against BASE: resources, policy, cost; needs nothing
 	@$(PYTHON) -m preview --base $(BASE)

@@ -58,7 +58,8 @@ class KmsKey(pulumi.ComponentResource):
             name,
             name=f"alias/ferry/{name}",
             target_key_id=key.key_id,
-            opts=pulumi.ResourceOptions(parent=self, deleted_with=key),
+            # Deleted by itself: a key that waits for its end would keep the name for as long.
+            opts=pulumi.ResourceOptions(parent=self),
         )
         self.arn = key.arn
         self.register_outputs({"arn": self.arn})

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from lab.rehearsal.control_plane import ControlPlane, control_plane
+from lab.rehearsal.kubelet import Kubelet
 from lab.standins.kubernetes import kubeconfig
 from lab.standins.kubernetes.client import Client
-from tests.lab.control_plane import ControlPlane, control_plane
-from tests.lab.kubelet import Kubelet
 from tests.lab.project import Project
 
 

@@ -1,9 +1,6 @@
 """Real services on free loopback ports, each with storage of its own: an S3 store, a registry."""
 
 import contextlib
-import socket
-import subprocess
-import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +8,7 @@ from pathlib import Path
 import bcrypt
 
 from lab import toolchain
-
-_PATIENCE = 30  # seconds
+from lab.rehearsal.services import free_address, running
 
 
 @dataclass(frozen=True)
@@ -27,7 +23,7 @@ class Service:
 @contextlib.contextmanager
 def s3_store(folder: Path, users: str = "") -> Generator[Service]:
     """A VersityGW over `folder`, with versioning; `users` is its file of further accounts."""
-    service = Service(f"127.0.0.1:{_free_port()}", "trial", "trial-secret")
+    service = Service(free_address(), "trial", "trial-secret")
     for name in ("data", "versions", "accounts"):
         (folder / name).mkdir()
     accounts = []
@@ -40,14 +36,14 @@ def s3_store(folder: Path, users: str = "") -> Generator[Service]:
         *accounts,
         *("posix", "--versioning-dir", str(folder / "versions"), str(folder / "data")),
     ]
-    with _running(command, service.address, folder / "log"):
+    with running(command, service.address, folder / "log"):
         yield service
 
 
 @contextlib.contextmanager
 def image_registry(folder: Path, *, locked: bool = False) -> Generator[Service]:
     """A distribution registry over `folder`; `locked`: it asks who you are."""
-    service = Service(f"127.0.0.1:{_free_port()}", "trial", "trial-password")
+    service = Service(free_address(), "trial", "trial-password")
     lines = [
         "version: 0.1",
         f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}}}",
@@ -59,30 +55,5 @@ def image_registry(folder: Path, *, locked: bool = False) -> Generator[Service]:
         lines.append(f"auth: {{htpasswd: {{realm: trial, path: {folder / 'users'}}}}}")
     (folder / "config.yaml").write_text("\n".join(lines))
     command = [str(toolchain.binary("registry")), "serve", str(folder / "config.yaml")]
-    with _running(command, service.address, folder / "log"):
+    with running(command, service.address, folder / "log"):
         yield service
-
-
-@contextlib.contextmanager
-def _running(command: list[str], address: str, log: Path) -> Generator[None]:
-    host, port = address.split(":")
-    with log.open("wb") as stream:
-        process = subprocess.Popen(command, stdout=stream, stderr=stream)
-    try:
-        until = time.monotonic() + _PATIENCE
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1):
-                break
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < until, f"{command[0]} does not listen: {log.read_text()}"
-            time.sleep(0.05)
-        yield
-    finally:
-        process.terminate()
-        process.wait(_PATIENCE)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.rehearsal.control_plane import ControlPlane
 from lab.standins.kubernetes.client import ApiError, Client, Object
-from tests.lab.control_plane import ControlPlane
 from tests.lab.project import Project
 
 pytestmark = pytest.mark.lab

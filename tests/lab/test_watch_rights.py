@@ -8,11 +8,11 @@ import pytest
 from app.watch.jobs import Api, Unavailable, start
 from app.watch.retraining import Reason
 from infra.settings import parse
+from lab.rehearsal.control_plane import ControlPlane
 from lab.standins.kubernetes import kubeconfig
 from lab.standins.kubernetes.client import Client
 from preview.reach import pins
 from preview.record import record
-from tests.lab.control_plane import ControlPlane
 
 pytestmark = pytest.mark.lab
 

@@ -146,7 +146,7 @@ contexts:
 users:
   - {name: u, user: {token: t}}
   - {name: p, user: {username: me, password: pw}}
-  - {name: e, user: {exec: {command: aws}}}
+  - {name: e, user: {auth-provider: {name: gcp}}}
 """
 
 
@@ -155,12 +155,12 @@ def test_a_kubeconfig_is_contents_or_a_path_and_a_context_is_chosen(tmp_path: Pa
     path.write_text(CONFIG)
     first = kubeconfig.load(str(path), None)
     assert (first.server, first.namespace) == ("http://a:1", "n")
-    assert first.headers == {"Authorization": "Bearer t"}
+    assert first.login() == {"Authorization": "Bearer t"}
     assert first.source == f"kubeconfig {path}"
     second = kubeconfig.load(CONFIG, "two")
     assert (second.server, second.namespace) == ("http://b:2", "default")
     basic = base64.b64encode(b"me:pw").decode()
-    assert second.headers == {"Authorization": f"Basic {basic}"}
+    assert second.login() == {"Authorization": f"Basic {basic}"}
 
 
 def test_by_default_the_environment_names_the_kubeconfig(
@@ -180,7 +180,7 @@ def test_by_default_the_environment_names_the_kubeconfig(
         ("clusters: []\n", None, "has no current-context"),
         (CONFIG, "three", "has no context 'three'"),
         (CONFIG, "lost", "has no cluster 'c'"),
-        (CONFIG, "cloud", "credentials from a command"),
+        (CONFIG, "cloud", "credentials from an auth-provider"),
     ],
 )
 def test_what_is_wrong_with_a_kubeconfig_is_named(

@@ -65,6 +65,21 @@ def test_another_cluster_replaces_the_provider_and_new_credentials_do_not(
     assert changes.changes == {"namespace": Change("add")}
 
 
+def test_a_cluster_that_is_identified_is_the_same_whatever_else_changes(
+    provider: KubernetesProvider,
+) -> None:
+    def replaced(old: str, new: Any) -> list[str]:  # noqa: ANN401
+        before = {"kubeconfig": CONFIG, "clusterIdentifier": old}
+        after = {"kubeconfig": CONFIG.replace("PATH", "other"), "clusterIdentifier": new}
+        changes = provider.diff_config(before, after).changes
+        assert "kubeconfig" in changes
+        return [path for path, change in changes.items() if change.replace]
+
+    assert replaced("one", "one") == []
+    assert replaced("one", "two") == ["clusterIdentifier"]
+    assert replaced("one", UNKNOWN) == ["clusterIdentifier"]
+
+
 @pytest.mark.parametrize(
     ("inputs", "namespace"),
     [

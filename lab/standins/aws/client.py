@@ -8,6 +8,7 @@ from typing import Any, Final, NoReturn
 from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.validate import ParamValidator
 
 from lab.standins.aws.configuration import Configuration
 from lab.standins.aws.store import StoreError
@@ -23,15 +24,17 @@ _MISTAKEN: Final = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
 
 
 class Client:
-    """A `Store`; `client` is a boto3 client of S3, whose methods no type describes."""
+    """An `Api`; `client` is a boto3 client, whose methods no type describes."""
 
     def __init__(
         self,
         client: Any,  # noqa: ANN401
         region: str,
         sleep: Callable[[float], None] = time.sleep,
+        service: str = "s3",
     ) -> None:
         self._client = client
+        self._service = service
         self._sleep = sleep
         self.region = region
         self.endpoint: str = client.meta.endpoint_url
@@ -42,7 +45,7 @@ class Client:
             try:
                 return getattr(self._client, method)(**parameters)
             except (ClientError, BotoCoreError) as error:
-                if not _from_proxy(error, method):
+                if self._service != "s3" or not _from_proxy(error, method):
                     self._raise(error, method, parameters)
             self._sleep(1)
         raise ProviderError(
@@ -57,6 +60,17 @@ class Client:
         except (ClientError, BotoCoreError) as error:
             self._raise(error, method, parameters)
 
+    def shape(self, method: str) -> Any:  # noqa: ANN401 - botocore's
+        """The shape of a call's request."""
+        operation = self._client.meta.method_to_api_mapping[method]
+        return self._client.meta.service_model.operation_model(operation).input_shape
+
+    def check(self, method: str, request: dict[str, Any]) -> None:
+        """Raises ProviderError for a request that no such call could be."""
+        report = ParamValidator().validate(request, self.shape(method))
+        if report.has_errors():
+            raise ProviderError(f"{_operation(method)}: {report.generate_report()}")
+
     def _raise(
         self, error: ClientError | BotoCoreError, method: str, parameters: dict[str, Any]
     ) -> NoReturn:
@@ -65,7 +79,9 @@ class Client:
         if not isinstance(error, ClientError):
             raise ProviderError(f"{call}: {error}") from None
         code = _code(error)
-        if code in _NOT_IMPLEMENTED or (code in _MISTAKEN and method != "create_bucket"):
+        if self._service == "s3" and (
+            code in _NOT_IMPLEMENTED or (code in _MISTAKEN and method != "create_bucket")
+        ):
             raise Refused(
                 f"the endpoint {self.endpoint} does not implement {_operation(method)} (it "
                 f"answered {code}); declare that this store lacks it, so that the program leaves "
@@ -75,8 +91,8 @@ class Client:
         raise StoreError(call, code, detail) from None
 
 
-def connect(configuration: Configuration) -> Client:
-    """The store that a provider's configuration names. Raises ProviderError."""
+def connect(configuration: Configuration, service: str = "s3") -> Client:
+    """A service where a provider's configuration has it. Raises ProviderError."""
     given = configuration
     attempts = _ATTEMPTS if given.max_retries is None else given.max_retries + 1
     config = Config(
@@ -89,9 +105,10 @@ def connect(configuration: Configuration) -> Client:
     )
     try:
         client = Session().client(
-            "s3",
+            service,
             region_name=given.region,
-            endpoint_url=given.endpoint,
+            # Only S3's is ever given; boto3 takes others from the environment.
+            endpoint_url=given.endpoint if service == "s3" else None,
             aws_access_key_id=given.access_key,
             aws_secret_access_key=given.secret_key,
             aws_session_token=given.token,
@@ -100,7 +117,7 @@ def connect(configuration: Configuration) -> Client:
         )
     except (BotoCoreError, ValueError) as error:
         raise ProviderError(f"the configuration of the provider aws: {error}") from None
-    return Client(client, given.region)
+    return Client(client, given.region, service=service)
 
 
 def _from_proxy(error: ClientError | BotoCoreError, method: str) -> bool:

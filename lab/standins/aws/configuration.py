@@ -2,15 +2,19 @@
 
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from lab.standins.aws import stage
 from lab.standins.provider import Properties
 from lab.standins.values import has_unknown, unwrap
 
 _TEXTS: Final = frozenset({"accessKey", "secretKey", "token", "region"})
 # The SDK sends what is no text as JSON.
 _OTHERS: Final = frozenset({"endpoints", "s3UsePathStyle", "insecure", "maxRetries"})
+# Of an account that is emulated, also as JSON.
+_OF_ACCOUNT: Final = frozenset({"allowedAccountIds", "defaultTags"})
 # Checks of AWS itself, which are never made here.
 _IGNORED: Final = frozenset(
     {
@@ -36,6 +40,9 @@ class Configuration:
     path_style: bool = False
     insecure: bool = False
     max_retries: int | None = None
+    accounts: tuple[str, ...] = ()
+    """The only ones that may be worked in; empty: any."""
+    default_tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def complaints(args: Properties) -> dict[str, str]:
@@ -43,11 +50,11 @@ def complaints(args: Properties) -> dict[str, str]:
     found = {
         key: f"the provider argument {key} is not covered by the lab's stand-in for aws; "
         "use the official plugin"
-        for key in args.keys() - _TEXTS - _OTHERS - _IGNORED
+        for key in args.keys() - _TEXTS - _others() - _IGNORED
         # The engine's own keys are no arguments.
         if not key.startswith("__")
     }
-    for key in sorted(args.keys() & _OTHERS):
+    for key in sorted(args.keys() & _others()):
         value = unwrap(args[key])
         if not has_unknown(value):
             try:
@@ -66,7 +73,7 @@ def parse(args: Properties) -> Configuration | None:
     plain = {key: unwrap(value) for key, value in args.items() if not key.startswith("__")}
     if has_unknown(plain):
         return None
-    others = {key: _plain(plain[key]) for key in _OTHERS & plain.keys()}
+    others = {key: _plain(plain[key]) for key in _others() & plain.keys()}
     environment = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     endpoints = [each["s3"] for each in _endpoints(args) if each.get("s3")]
     return Configuration(
@@ -78,7 +85,13 @@ def parse(args: Properties) -> Configuration | None:
         path_style=bool(others.get("s3UsePathStyle")),
         insecure=bool(others.get("insecure")),
         max_retries=others.get("maxRetries"),
+        accounts=tuple(others.get("allowedAccountIds") or ()),
+        default_tags=(others.get("defaultTags") or {}).get("tags") or {},
     )
+
+
+def _others() -> frozenset[str]:
+    return _OTHERS | _OF_ACCOUNT if stage.emulated() else _OTHERS
 
 
 def _endpoints(args: Properties) -> list[dict[str, str]]:

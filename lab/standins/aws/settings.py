@@ -129,4 +129,18 @@ SETTINGS: Final[Mapping[str, Setting]] = {
         request=lambda inputs: {"OwnershipControls": {"Rules": [to_api(inputs["rule"])]}},
         properties=_ownership,
     ),
+    "aws:s3/bucketLogging:BucketLogging": Setting(
+        put="put_bucket_logging",
+        get="get_bucket_logging",
+        off={"BucketLoggingStatus": {}},
+        own=frozenset({"targetBucket", "targetPrefix"}),
+        request=lambda inputs: {
+            "BucketLoggingStatus": {
+                "LoggingEnabled": to_api(_part(inputs, "targetBucket", "targetPrefix"))
+            }
+        },
+        properties=lambda answer: from_api(
+            _part(answer.get("LoggingEnabled", {}), "TargetBucket", "TargetPrefix")
+        ),
+    ),
 }

@@ -33,3 +33,15 @@ class Store(Protocol):
     def pages(self, method: str, /, **parameters: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401
         """The answers to one listing call, page by page."""
         ...
+
+
+class Api(Store, Protocol):
+    """The calls of a service of which Amazon publishes the messages."""
+
+    def shape(self, method: str) -> Any:  # noqa: ANN401 - botocore's
+        """The shape of a call's request."""
+        ...
+
+    def check(self, method: str, request: dict[str, Any]) -> None:
+        """Raises ProviderError for a request that no such call could be."""
+        ...

@@ -70,7 +70,6 @@ class Client:
         if connection.tls and connection.tls.verify_mode == ssl.CERT_NONE:
             # The kubeconfig asks for it; a warning per request tells nobody anything new.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        self._headers = {"User-Agent": "pulumi-kubernetes", **connection.headers}
         self._pool = urllib3.PoolManager(
             maxsize=64,
             ssl_context=connection.tls,
@@ -161,12 +160,13 @@ class Client:
     ) -> Object:
         """One request; raises ApiError for a refusal and Unreachable for silence."""
         url = self.connection.server + path + (f"?{urlencode(query)}" if query else "")
+        headers = {"User-Agent": "pulumi-kubernetes", **self.connection.login()}
         try:
             response = self._pool.request(
                 method,
                 url,
                 body=None if body is None else json.dumps(body),
-                headers={**self._headers, "Accept": _JSON, "Content-Type": content_type},
+                headers={**headers, "Accept": _JSON, "Content-Type": content_type},
             )
         except urllib3.exceptions.HTTPError as error:
             where = f"{self.connection.server} ({self.connection.source})"

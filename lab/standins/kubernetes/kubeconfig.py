@@ -3,14 +3,14 @@
 import base64
 import os
 import ssl
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from lab.standins.kubernetes import login
 from lab.standins.provider import ProviderError
 
 SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -23,7 +23,8 @@ class Connection:
     source: str
     server: str
     namespace: str
-    headers: Mapping[str, str] = field(repr=False)
+    login: Callable[[], Mapping[str, str]] = field(repr=False)
+    """The headers by which the server knows us."""
     tls: ssl.SSLContext | None = field(repr=False)
 
 
@@ -46,13 +47,27 @@ def load(given: str | None, context: str | None) -> Connection:
     cluster = _entry(config, "clusters", chosen.get("cluster"), "cluster", source)
     user = _entry(config, "users", chosen["user"], "user", source) if chosen.get("user") else {}
     server = str(cluster.get("server", ""))
+    tls = _tls(cluster, user, folder) if server.startswith("https:") else None
     return Connection(
         source=source,
         server=server.rstrip("/"),
         namespace=chosen.get("namespace") or "default",
-        headers=_headers(user, folder, source),
-        tls=_tls(cluster, user, folder) if server.startswith("https:") else None,
+        login=_login(user, folder, source, tls),
+        tls=tls,
     )
+
+
+def server(path: Path) -> tuple[str, str]:
+    """URL and authority (base64) of the server that a file's current context leads to.
+
+    Raises ProviderError.
+    """
+    source, text, folder = _read(str(path))
+    config = yaml.load(text, Loader=SafeLoader)  # noqa: S506 (a safe loader)
+    chosen = _entry(config, "contexts", config.get("current-context"), "context", source)
+    cluster = _entry(config, "clusters", chosen.get("cluster"), "cluster", source)
+    authority = _data(cluster, "certificate-authority", folder) or b""
+    return str(cluster["server"]), base64.b64encode(authority).decode()
 
 
 def moved(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
@@ -88,15 +103,24 @@ def _entry(
     raise ProviderError(f"{source} has no {key} {name!r}")
 
 
-def _headers(user: Mapping[str, Any], folder: Path, source: str) -> dict[str, str]:
+def _login(
+    user: Mapping[str, Any], folder: Path, source: str, tls: ssl.SSLContext | None
+) -> Callable[[], Mapping[str, str]]:
+    if "auth-provider" in user:
+        raise ProviderError(
+            f"{source} takes its credentials from an auth-provider; the lab's stand-in for "
+            "kubernetes covers client certificates, tokens, passwords and commands (exec)"
+        )
+    if "exec" in user:
+        return login.Command(user["exec"], folder, source, tls)
+    headers = _headers(user, folder)
+    return lambda: headers
+
+
+def _headers(user: Mapping[str, Any], folder: Path) -> dict[str, str]:
     token = user.get("token")
     if token_file := user.get("tokenFile"):
         token = (folder / token_file).read_text().strip()
-    if "exec" in user or "auth-provider" in user:
-        raise ProviderError(
-            f"{source} takes its credentials from a command (exec); the lab's stand-in for "
-            "kubernetes covers client certificates, tokens and passwords"
-        )
     if token:
         return {"Authorization": f"Bearer {token}"}
     if name := user.get("username"):
@@ -114,11 +138,7 @@ def _tls(cluster: Mapping[str, Any], user: Mapping[str, Any], folder: Path) -> s
     certificate = _data(user, "client-certificate", folder)
     key = _data(user, "client-key", folder)
     if certificate and key:
-        # ssl reads keys from files only; this one is readable to us alone, and gone at once.
-        with tempfile.NamedTemporaryFile() as file:
-            file.write(certificate + b"\n" + key)
-            file.flush()
-            context.load_cert_chain(file.name)
+        login.load(context, certificate, key)
     return context
 
 

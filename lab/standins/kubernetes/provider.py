@@ -31,6 +31,7 @@ from lab.standins.provider import (
 )
 from lab.standins.values import UNKNOWN, has_unknown, unwrap
 
+_IDENTIFIER = "clusterIdentifier"
 _REPLACE_PROVIDER = ("kubeconfig", "context", "cluster")
 
 
@@ -49,6 +50,11 @@ class KubernetesProvider(Provider):
     def diff_config(self, old: Properties, new: Properties) -> Diff:
         """Another cluster, or one that is not known yet, replaces everything in the old one."""
         changes = differences(old, new)
+        if identified := new.get(_IDENTIFIER):
+            # By which a cluster is the same whatever else of the provider changes.
+            other = identified != old.get(_IDENTIFIER)
+            changes = {k: Change(c.kind, other and k == _IDENTIFIER) for k, c in changes.items()}
+            return Diff(changes=changes)
         if any(new.get(key) is UNKNOWN for key in _REPLACE_PROVIDER) or kubeconfig.moved(
             unwrap(old), unwrap(new)
         ):

@@ -10,7 +10,8 @@ from lab.standins.values import unwrap
 _COVERED = (
     "kubeconfig context namespace enableServerSideApply enablePatchForce upsertExistingObjects "
     "enableConfigMapMutable enableSecretMutable deleteUnreachable suppressDeprecationWarnings "
-    "version pluginDownloadURL suppressHelmHookWarnings kubeClientSettings"
+    "version pluginDownloadURL suppressHelmHookWarnings kubeClientSettings "
+    "clusterIdentifier"
 )
 
 

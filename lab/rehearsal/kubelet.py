@@ -63,10 +63,11 @@ _NODE = "node"
 
 
 class Kubelet:
-    """Runs while its block does. A Pod without a label is `ready`."""
+    """Runs while its block does. A Pod without a label is `ready`, one of a Job's `of_jobs`."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, *, of_jobs: str = "ready") -> None:
         self._client = client
+        self._of_jobs = of_jobs
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
@@ -93,7 +94,9 @@ class Kubelet:
     def _decide(self, pod: Object) -> None:
         metadata = pod["metadata"]
         path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
-        fate = (metadata.get("labels") or {}).get("fate", "ready")
+        jobs = any(each["kind"] == "Job" for each in metadata.get("ownerReferences") or [])
+        otherwise = self._of_jobs if jobs else "ready"
+        fate = (metadata.get("labels") or {}).get("fate", otherwise)
         if "deletionTimestamp" in metadata:
             self._client.request("DELETE", path, body={"gracePeriodSeconds": 0})
         elif not pod["spec"].get("nodeName") and fate != "has-no-node":

@@ -1,0 +1,1 @@
+"""A whole stack on AWS, made and taken down again with nothing of Amazon's."""

@@ -1,0 +1,81 @@
+"""What a rehearsal runs beside the API server: an emulated AWS, and a registry for images."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import yaml
+
+from lab import paths, toolchain
+from lab.cluster.mirror import configuration
+from lab.errors import LabError
+
+_PATIENCE = 60  # seconds
+
+
+@contextlib.contextmanager
+def emulated_aws(folder: Path, account: str) -> Generator[str]:
+    """The URL of an AWS in memory, whose account is empty and has that number."""
+    emulator = paths.repository() / "app" / ".venv" / "bin" / "moto_server"
+    if not emulator.exists():
+        raise LabError(f"{emulator} is missing: `make app/.venv`")
+    address = free_address()
+    host, port = address.split(":")
+    variables = {
+        "MOTO_ACCOUNT_ID": account,
+        # What Amazon calls its own policies, so that a name it has not is refused.
+        "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
+    }
+    command = [str(emulator), "--host", host, "--port", port]
+    with running(command, address, folder / "aws.log", variables):
+        yield f"http://{address}"
+
+
+@contextlib.contextmanager
+def image_registry(folder: Path) -> Generator[str]:
+    """Host and port of an empty registry."""
+    address = free_address()
+    file = folder / "registry.yaml"
+    file.write_text(yaml.safe_dump(configuration(address, folder / "images")))
+    command = [str(toolchain.binary("registry")), "serve", str(file)]
+    variables = {"OTEL_TRACES_EXPORTER": "none"}
+    with running(command, address, folder / "registry.log", variables):
+        yield address
+
+
+@contextlib.contextmanager
+def running(
+    command: list[str], address: str, log: Path, variables: dict[str, str] | None = None
+) -> Generator[None]:
+    """The process, once `address` answers; it ends with the block, or with this process."""
+    host, port = address.split(":")
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            ["setpriv", "--pdeathsig=KILL", *command],
+            env={**os.environ, **(variables or {})},
+            stdout=stream,
+            stderr=stream,
+        )
+    try:
+        until = time.monotonic() + _PATIENCE
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1):
+                break
+            if process.poll() is not None or time.monotonic() > until:
+                raise LabError(f"{Path(command[0]).name} does not answer; see {log}")
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait(_PATIENCE)
+
+
+def free_address() -> str:
+    """Of this machine alone."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{listener.getsockname()[1]}"

@@ -1,0 +1,110 @@
+"""What a rehearsal is played on: an emulated AWS, a registry, and an API server without nodes."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import environment, paths, toolchain
+from lab.cluster.pki import write_private
+from lab.rehearsal import services
+from lab.rehearsal.auto_mode import AutoMode
+from lab.rehearsal.control_plane import control_plane
+from lab.rehearsal.kubelet import Kubelet
+from lab.rehearsal.operator import Operator
+from lab.standins.kubernetes import kubeconfig
+from lab.standins.kubernetes.client import Client
+
+_TOOLS = ("pulumi", "kubernetes", "etcd", "registry", "prometheus-operator")
+_LAUNCHERS = {
+    **environment.STAND_INS,
+    "aws": "lab.standins.aws_command",
+    "docker": "lab.rehearsal.docker",
+}
+_NOT_COPIED = (".venv", ".git", "__pycache__", ".*_cache", ".hypothesis", "mlruns", "mlartifacts")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """`variables` is all that an engine needs to find it; `aws` is the emulator's URL."""
+
+    project: Path
+    """A copy of the checkout: an engine writes into the stack files that it reads."""
+    variables: dict[str, str]
+    aws: str
+    account: str
+    api: Client
+
+    def pulumi(self, *arguments: str, patience: float = 1500) -> subprocess.CompletedProcess[str]:
+        """One command of the engine's; `patience` is in seconds."""
+        engine = str(toolchain.binary("pulumi"))
+        return subprocess.run(
+            # It would go on alone if this process was killed.
+            ["setpriv", "--pdeathsig=INT", engine, *arguments, "--non-interactive"],
+            cwd=self.project,
+            env=self.variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=patience,
+        )
+
+
+@contextlib.contextmanager
+def stage(folder: Path, *, account: str, region: str) -> Generator[Stage]:
+    """Put up in an empty folder; whatever runs ends with the block."""
+    toolchain.ensure(_TOOLS)
+    for name in ("bin", "backend", "home", "plane", "built"):
+        (folder / name).mkdir()
+    project = folder / "project"
+    shutil.copytree(paths.repository(), project, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+    (project / ".venv").symlink_to(Path(sys.prefix))
+    for name, module in _LAUNCHERS.items():
+        launcher = folder / "bin" / name
+        launcher.write_text(environment.script(module, None))
+        launcher.chmod(0o755)
+    write_private(folder / "passphrase", b"rehearsal")
+    # The engine logs every property that it sees, some 80 MB an update and most of its time, and
+    # has no setting against it; where there is no folder for it, it goes without.
+    (folder / "home" / "logs").touch()
+    with contextlib.ExitStack() as up:
+        aws = up.enter_context(services.emulated_aws(folder, account))
+        registry = up.enter_context(services.image_registry(folder))
+        plane = up.enter_context(control_plane(folder / "plane"))
+        api = Client(kubeconfig.load(str(plane.kubeconfig), None))
+        up.enter_context(Kubelet(api, of_jobs="succeeds"))
+        up.enter_context(AutoMode(api))
+        up.enter_context(Operator(api, plane.kubeconfig, folder / "operator.log"))
+        yield Stage(
+            project=project,
+            variables={
+                **_neutral(),
+                "PATH": f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "KUBECONFIG": os.devnull,  # only what the program itself makes is asked
+                "PULUMI_BACKEND_URL": f"file://{folder / 'backend'}",
+                "PULUMI_CONFIG_PASSPHRASE_FILE": str(folder / "passphrase"),
+                "PULUMI_HOME": str(folder / "home"),
+                "PULUMI_SKIP_UPDATE_CHECK": "1",
+                "AWS_ENDPOINT_URL": aws,
+                "AWS_REGION": region,
+                "AWS_ACCESS_KEY_ID": "rehearsal",
+                "AWS_SECRET_ACCESS_KEY": "rehearsal",
+                "AWS_EC2_METADATA_DISABLED": "true",
+                "FERRY_REHEARSAL_KUBECONFIG": str(plane.kubeconfig),
+                "FERRY_REHEARSAL_REGISTRY": registry,
+                "FERRY_REHEARSAL_IMAGES": str(folder / "built"),
+            },
+            aws=aws,
+            account=account,
+            api=api,
+        )
+
+
+def _neutral() -> dict[str, str]:
+    """The environment less whatever leads to a real account, or to another engine's state."""
+    led = ("AWS_", "PULUMI_", "KUBE", "FERRY_REHEARSAL_", "PYTHONDONTWRITEBYTECODE")
+    return {key: value for key, value in os.environ.items() if not key.startswith(led)}
