@@ -1,6 +1,5 @@
 """A whole stack on AWS, by the real engine, in an account that is emulated."""
 
-import re
 from dataclasses import dataclass, field
 
 import pytest
@@ -9,12 +8,12 @@ import yaml
 from lab.rehearsal import remains
 from lab.rehearsal.play import Act, acts, part
 from lab.rehearsal.stage import stage
-from tests.program.recorder import PINNED, ROOT
+from tests.program.recorder import LIVE, PINNED
 
 pytestmark = [pytest.mark.lab, pytest.mark.trial]
 
 STACK = "live"
-(FILE,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "aws.md").read_text(), re.DOTALL)
+
 _QUICK = 15  # seconds
 
 
@@ -28,7 +27,7 @@ class Played:
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     """The stack of the page, with a model pinned; whatever fails, fails every test."""
-    content = yaml.safe_load(FILE)
+    content = yaml.safe_load(LIVE)
     content["config"]["ferry:pins"] = PINNED
     stack_file = part(STACK, yaml.safe_dump(content))
     seen = Played()

@@ -7,8 +7,7 @@ import pytest
 
 from lab.standins.aws.provider import _RESOURCES, ROWS
 from preview.record import record
-from tests.program.recorder import PINNED, ROOT
-from tests.program.test_aws import FILE, STACK
+from tests.program.recorder import LIVE, PINNED, ROOT
 
 FIDELITY = (ROOT / "docs" / "fidelity.md").read_text()
 
@@ -17,10 +16,10 @@ FIDELITY = (ROOT / "docs" / "fidelity.md").read_text()
 def types(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """By type of `aws:`, every input that the program gives it anywhere."""
     folder: Path = tmp_path_factory.mktemp("stack")
-    (folder / f"Pulumi.{STACK}.yaml").write_text(FILE)
+    (folder / "Pulumi.live.yaml").write_text(LIVE)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        seen = json.loads(json.dumps(record(STACK, folder, pins=PINNED), default=str))
+        seen = json.loads(json.dumps(record("live", folder, pins=PINNED), default=str))
     found: dict[str, set[str]] = {}
     for each in seen:
         if each["type"].startswith("aws:"):
