@@ -47,7 +47,7 @@ def environment(name: str) -> tuple[dict[str, str], list[str]]:
         "KUBECONFIG": str(kubeconfig),
         "PULUMI_BACKEND_URL": f"file://{_made(folder / 'pulumi')}",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(_passphrase(folder)),
-        "PULUMI_HOME": str(_made(folder / "pulumi-home")),
+        "PULUMI_HOME": str(without_log(_made(folder / "pulumi-home"))),
         "PULUMI_SKIP_UPDATE_CHECK": "1",
     }
     engines = _made(paths.engines())
@@ -109,6 +109,19 @@ def script(module: str, lab: Lab | None) -> str:
     lines = ["#!/bin/sh", "unset PYTHONDONTWRITEBYTECODE"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     return "\n".join([*lines, f'exec {shlex.quote(sys.executable)} -m {module} "$@"', ""])
+
+
+def without_log(home: Path) -> Path:
+    """A home of Pulumi's where the engine keeps no log.
+
+    It would log every property that it sees, tens of megabytes and more than half of its time for
+    each command, and has no setting against it; where there is no folder for it, it goes without.
+    """
+    log = home / "logs"
+    if log.is_dir():
+        shutil.rmtree(log, ignore_errors=True)
+    log.touch()
+    return home
 
 
 def _docker_works() -> bool:

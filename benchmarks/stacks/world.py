@@ -59,6 +59,7 @@ class World:
         self.backend = folder / "backend"
         for path in (self.folder, self._home, self.backend):
             path.mkdir()
+        environment.without_log(self._home)
         self._launchers(folder / "bin")
         self.variables = self._variables(folder / "bin")
 

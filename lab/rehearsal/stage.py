@@ -68,9 +68,7 @@ def stage(folder: Path, *, account: str, region: str) -> Generator[Stage]:
         launcher.write_text(environment.script(module, None))
         launcher.chmod(0o755)
     write_private(folder / "passphrase", b"rehearsal")
-    # The engine logs every property that it sees, some 80 MB an update and most of its time, and
-    # has no setting against it; where there is no folder for it, it goes without.
-    (folder / "home" / "logs").touch()
+    environment.without_log(folder / "home")
     with contextlib.ExitStack() as up:
         aws = up.enter_context(services.emulated_aws(folder, account))
         registry = up.enter_context(services.image_registry(folder))

@@ -29,8 +29,9 @@ class Project:
         self.folder = folder / "project"
         self._home = folder
         self._variables = variables or {}
-        for name in (self.folder, folder / "backend", folder / "bin"):
+        for name in (self.folder, folder / "backend", folder / "bin", folder / "home"):
             name.mkdir()
+        environment.without_log(folder / "home")
         for name, module in environment.STAND_INS.items():
             launcher = folder / "bin" / name
             launcher.write_text(environment.script(module, None))

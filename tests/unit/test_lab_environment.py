@@ -47,6 +47,14 @@ def test_a_launcher_tells_its_stand_in_where_the_mirror_is() -> None:
     assert "FERRY_MIRROR" not in environment.script("lab.standins.docker_cli", None)
 
 
+def test_the_engine_keeps_no_log_of_every_property_and_what_it_kept_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "organization+ferry+dev.log").write_text("of an earlier day")
+    for _ in range(2):
+        assert environment.without_log(tmp_path) == tmp_path
+        assert (tmp_path / "logs").is_file()
+
+
 def test_launchers_are_exactly_those_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
