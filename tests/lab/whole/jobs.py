@@ -5,7 +5,6 @@ import subprocess
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.lab.clone import Clone
@@ -15,6 +14,7 @@ MODEL = "credit-default"
 JOBS = f"{STACK}-jobs"
 _IN_JOBS = ("--namespace", JOBS)
 _SCHEDULE = "0 2 * * *"
+_BY_ITSELF = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 _PATIENCE = 600  # seconds for one Job
 # Says one line to the online store as the jobs find it, and prints the answer.
 _SAY = """
@@ -52,32 +52,32 @@ class Jobs:
         return json.loads(made)
 
     @contextmanager
-    def walked_at(self, at: datetime) -> Generator[None]:
-        """Meanwhile the stack file says that the road is walked at that minute."""
+    def walked_every_minute(self) -> Generator[None]:
+        """Meanwhile the stack file says so of the road."""
         file = self._clone.file
         text = file.read_text()
         assert text.count(f'schedule: "{_SCHEDULE}"') == 1
         up = ("up", "--yes", "--skip-preview", "--suppress-outputs")
         try:
-            file.write_text(text.replace(_SCHEDULE, f"{at.minute} {at.hour} * * *"))
+            file.write_text(text.replace(_SCHEDULE, "* * * * *"))
             self._clone.pulumi(*up)
             yield
         finally:
             file.write_text(text)
             self._clone.pulumi(*up)
 
-    def scheduled(self, cronjob: str, at: datetime) -> str:
-        """The name of the Job that the CronJob itself makes at that time."""
-        wanted = {"batch.kubernetes.io/cronjob-scheduled-timestamp": f"{at:%FT%TZ}"}
-        while datetime.now(UTC) < at + timedelta(minutes=2):
+    def scheduled(self, job: str) -> str:
+        """The name of a Job that the CronJob makes by itself within two minutes."""
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
             listed = self._clone.kubectl("get", "jobs", *_IN_JOBS, "-o", "json")
-            for job in json.loads(listed)["items"]:
-                told = job["metadata"]
-                owners = [each["name"] for each in told.get("ownerReferences", [])]
-                if owners == [cronjob] and wanted.items() <= told.get("annotations", {}).items():
+            for each in json.loads(listed)["items"]:
+                told = each["metadata"]
+                owners = [owner["name"] for owner in told.get("ownerReferences", [])]
+                if owners == [f"{MODEL}-{job}"] and _BY_ITSELF in told.get("annotations", {}):
                     return told["name"]
             time.sleep(1)
-        raise AssertionError(f"{cronjob} made no Job at {at}")
+        raise AssertionError(f"the CronJob of {job} made no Job")
 
     def finish(self, job: Manifest) -> str:
         """Creates the Job and waits until it is Complete or Failed: the condition's type."""
