@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
+import hyperscan
+
 SHORTEST = 12
 """Bytes of a secret: what is shorter stands in many places by chance."""
 _GZIP = b"\x1f\x8b\x08"
@@ -34,20 +36,27 @@ class Hunter:
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
         """From values by their names. Raises ValueError for one that is too short to be told."""
-        self._needles = {
+        found = {
             needle: Find(name, encoding)
             for name, value in secrets.items()
             for needle, encoding in needles(name, value).items()
         }
+        self._finds = [*found.values()]
+        self._database = hyperscan.Database()
+        self._database.compile(
+            expressions=[*found],
+            ids=range(len(found)),
+            elements=len(found),
+            flags=[hyperscan.HS_FLAG_SINGLEMATCH] * len(found),
+            literal=True,
+        )
 
     def finds(self, data: bytes) -> set[Find]:
         """What stands in `data`, or in what is packed in it."""
-        return {
-            find
-            for text in unpacked(data)
-            for needle, find in self._needles.items()
-            if needle in text
-        }
+        found: set[Find] = set()
+        for text in unpacked(data):
+            self._database.scan(text, lambda number, *_: found.add(self._finds[number]))
+        return found
 
 
 def needles(name: str, value: str) -> dict[bytes, str]:
