@@ -61,11 +61,12 @@ def test_a_password_in_a_file_keeps_its_own_name() -> None:
     assert in_state(state(file, PASSWORD))["password mlflow-admin"] == LOGIN
 
 
-def test_the_secrets_of_the_cluster_are_added_packed_ones_as_well() -> None:
-    def held(name: str, data: bytes) -> dict[str, Any]:
-        about = {"namespace": "dev-jobs", "name": name}
-        return {"metadata": about, "data": {"key": base64.b64encode(data).decode()}}
+def held(name: str, data: bytes, key: str = "key") -> dict[str, Any]:
+    about = {"namespace": "dev-jobs", "name": name}
+    return {"metadata": about, "data": {key: base64.b64encode(data).decode()}}
 
+
+def test_the_secrets_of_the_cluster_are_added_packed_ones_as_well() -> None:
     empty = {"metadata": {"namespace": "dev-jobs", "name": "empty"}, "data": None}
     found = in_cluster(
         [
@@ -80,3 +81,9 @@ def test_the_secrets_of_the_cluster_are_added_packed_ones_as_well() -> None:
         "Secret dev-jobs/one key 0": DEEP,
         "Secret dev-jobs/two key 0": TOKEN,
     }
+
+
+def test_what_prometheus_tells_to_everybody_is_no_secret() -> None:
+    packed = gzip.compress(f"job_name: {TOKEN}".encode())
+    assert in_cluster([held("prometheus-prometheus", packed, "prometheus.yaml.gz")], {}) == {}
+    assert in_cluster([held("alertmanager-generated", packed, "alertmanager.yaml.gz")], {}) != {}

@@ -12,7 +12,7 @@ import requests
 from tests.lab.clone import Clone
 from tests.lab.whole.jobs import STACK
 
-pytestmark = [pytest.mark.lab, pytest.mark.trial]
+pytestmark = pytest.mark.lab
 
 API = "/api/2.0/mlflow"
 LISTED = Path(__file__).parent / "mlflow_routes.py"

@@ -11,7 +11,7 @@ from tests.lab.whole.jobs import JOBS, MODEL, STACK, Jobs, Manifest
 
 pytestmark = pytest.mark.lab
 
-PLATFORM = f"{STACK}-jobs"
+PLATFORM = f"{STACK}-platform"
 DAY = "2016-02-29"
 # All loans had arrived by then: what the schedule takes in.
 LAST_DAY = "2016-03-31"
@@ -35,7 +35,7 @@ def test_the_cronjob_takes_the_loans_in_by_itself_when_its_time_comes(jobs: Jobs
     with jobs.walked_every_minute():
         name = jobs.scheduled("ingest")
         assert jobs.ending(name) == "Complete", jobs.told(name)
-    assert f"manifests/lending-club/{LAST_DAY}.json" in jobs.told(name)
+    assert f"data/lending-club/{LAST_DAY}.parquet" in jobs.told(name)
 
 
 def test_a_job_made_from_the_cronjob_takes_a_day_in(clone: Clone, jobs: Jobs) -> None:

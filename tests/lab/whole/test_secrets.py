@@ -14,7 +14,7 @@ from tests.lab.places import PLACES, Stack
 from tests.lab.planting import PLANTED
 from tests.lab.whole.jobs import STACK, Jobs
 
-pytestmark = [pytest.mark.lab, pytest.mark.trial]
+pytestmark = pytest.mark.lab
 
 
 @pytest.fixture(scope="module")
