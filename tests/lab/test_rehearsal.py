@@ -1,5 +1,6 @@
 """A whole stack on AWS, by the real engine, in an account that is emulated."""
 
+import re
 from dataclasses import dataclass, field
 
 import pytest

@@ -170,7 +170,7 @@ def test_an_echo_refuses_what_amazon_s_own_description_refuses() -> None:
 
 def test_every_echo_says_why() -> None:
     echoes = {kind: row.echo for kind, row in ROWS.items() if row.echo is not None}
-    assert len(echoes) == 4
+    assert len(echoes) == 7
     assert all("emulator" in reason for reason in echoes.values())
 
 
