@@ -94,6 +94,14 @@ def test_what_is_made_and_fails_to_be_set_up_stays_in_state() -> None:
     assert caught.value.state.id == "vpc-1"
 
 
+def test_an_answer_without_an_id_made_nothing() -> None:
+    kind = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+    rule = {"securityGroupId": "sg", "ipProtocol": "tcp", "fromPort": 1, "toPort": 1}
+    store = Recorded("ec2", authorize_security_group_ingress={"SecurityGroupRules": []})
+    with pytest.raises(ProviderError, match="authorize_security_group_ingress answered with no id"):
+        ROWS[kind].create(store, operation(kind), rule)
+
+
 @pytest.mark.parametrize("answer", [{"Vpcs": []}, refusal("InvalidVpcID.NotFound")])
 def test_what_is_gone_is_seen_to_be_gone(answer: Any) -> None:  # noqa: ANN401
     store = Recorded("ec2", describe_vpcs=answer)

@@ -119,6 +119,8 @@ class Row:
         else:
             store.check(self.make.method, request)
         identity = _told(self.identity, values, answer)
+        if not identity:
+            raise ProviderError(f"{operation.type}: {self.make.method} answered with no id")
         values |= {"id": identity, "answer": answer}
         try:
             if self.tags and inputs.get("tags") and "TagSpecifications" not in request:
