@@ -119,6 +119,16 @@ def test_what_is_on_its_way_out_of_elasticache_is_gone(kind: str, answer: dict[s
     assert ROWS[kind].read(Recorded("elasticache", **answer), "i", {"engine": "valkey"}) is None
 
 
+def test_a_user_that_is_deleted_is_asked_for_until_its_id_is_free() -> None:
+    store = Recorded("elasticache")
+    ROWS[USER].delete(store, operation(USER, identity="u"), {})
+    named = {"UserId": "u"}
+    assert store.calls == [("delete_user", named), ("describe_users", named)]
+    ROWS[USER].delete(
+        Recorded("elasticache", describe_users=refusal("UserNotFound")), operation(USER), {}
+    )
+
+
 def test_a_group_of_users_is_an_echo_that_asks_for_its_user() -> None:
     inputs = {"userGroupId": "g", "engine": "valkey", "userIds": ["u"]}
     store = Recorded("elasticache", describe_users={"Users": [{"Status": "active"}]})

@@ -168,7 +168,11 @@ ROWS: Final[Mapping[str, Row]] = {
         look=Call("describe_users", {"UserId": "{id}"}),
         there="Users[?Status!='deleting'] | [0]",
         outputs={"arn": "=ARN"},
-        end=(Call("delete_user", {"UserId": "{id}"}),),
+        # The emulator forgets one, and its id is free again, when it is asked for once more.
+        end=(
+            Call("delete_user", {"UserId": "{id}"}),
+            Call("describe_users", {"UserId": "{id}"}),
+        ),
         tags="",
     ),
     "aws:elasticache/userGroup:UserGroup": Row(
