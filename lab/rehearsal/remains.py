@@ -52,7 +52,7 @@ _LISTS: Final = {
 
 
 def left(stage: Stage) -> set[str]:
-    """Everything in both; keys that wait for their deletion are as good as gone."""
+    """Everything in both; keys and caches that wait for their deletion are as good as gone."""
     return _objects(stage.api) | _things(stage)
 
 

@@ -160,6 +160,20 @@ def test_a_key_that_waits_for_its_deletion_is_gone() -> None:
         assert (row.read(store, "k", {"description": "d"}) is not None) is there
 
 
+def test_the_group_of_a_cluster_s_nodes_is_the_one_that_stands_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stage, "cluster", lambda: ("https://api", "authority"))
+    monkeypatch.delenv(stage.NODES, raising=False)
+    store = Recorded("eks", describe_cluster={"cluster": {"name": "c"}})
+    with pytest.raises(ProviderError, match="FERRY_REHEARSAL_SECURITY_GROUP is not set"):
+        ROWS[CLUSTER].read(store, "c", {"name": "c"})
+    monkeypatch.setenv(stage.NODES, "sg-1")
+    state = ROWS[CLUSTER].read(store, "c", {"name": "c"})
+    assert state
+    assert state.outputs["vpcConfig"] == {"clusterSecurityGroupId": "sg-1"}
+
+
 def test_an_echo_makes_nothing_but_asks_for_its_cluster() -> None:
     store = Recorded("eks", describe_cluster={"cluster": {"name": "c"}})
     inputs = {"clusterName": "c", "addonName": "metrics-server"}
