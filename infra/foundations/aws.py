@@ -57,7 +57,7 @@ def account(wanted: Settings, settings: AwsFoundation) -> Foundation:
         default_tags={"tags": {"ferry:environment": platform.environment}},
     )
     inside = pulumi.ResourceOptions(provider=provider)
-    keys = _keys(name, settings, keep, inside)
+    keys = _keys(name, platform, settings, inside)
     zones = [f"{settings.region}{letter}" for letter in settings.zones]
     network = Network(
         name,
@@ -110,7 +110,7 @@ def account(wanted: Settings, settings: AwsFoundation) -> Foundation:
     namespaces = inside_the_cluster(
         wanted, settings, keys["volumes"], pulumi.ResourceOptions(provider=kubernetes)
     )
-    stored = database(name, platform, network, cluster, keys["databases"], inside)
+    stored = database(name, platform, network, cluster, keys, inside)
     roles = workload_roles(
         platform, settings, cluster, namespaces, keys["data"], rights(settings, stored), inside
     )
@@ -157,43 +157,45 @@ def account(wanted: Settings, settings: AwsFoundation) -> Foundation:
             stored,
             cluster,
             namespaces["platform"],
-            keys["databases"],
+            keys,
             roles,
             inside,
         ),
-        features=features(name, platform, settings, network, cluster, keys["databases"], inside),
+        features=features(name, platform, settings, network, cluster, keys, inside),
     )
 
 
 def _keys(
-    name: str, settings: AwsFoundation, keep: bool, opts: pulumi.ResourceOptions
+    name: str, platform: Platform, settings: AwsFoundation, opts: pulumi.ResourceOptions
 ) -> dict[str, pulumi.Output[str]]:
     """ARNs of the keys, one for each purpose."""
 
     def key(what: str, **more: object) -> pulumi.Output[str]:
-        args = KmsKeyArgs(account=settings.account, keep=keep, **more)  # ty: ignore[invalid-argument-type]
+        args = KmsKeyArgs(account=settings.account, keep=platform.data.keep, **more)  # ty: ignore[invalid-argument-type]
         return KmsKey(f"{name}-{what}", args, opts).arn
 
     def service(short: str) -> str:
         return f"{short}.{settings.region}.amazonaws.com"
 
-    return {
+    keys = {
         "logs": key("logs", purpose="Logs of the network and the cluster.", logs=settings.region),
         "secrets": key("secrets", purpose="Secrets of the cluster.", through=(), grants=True),
         "volumes": key(
             "volumes", purpose="Volumes of nodes and pods.", through=[service("ec2")], grants=True
         ),
         "data": key("data", purpose="Objects in the bucket.", through=[service("s3")]),
-        "databases": key(
-            "databases",
-            purpose="Databases and caches, their backups, and the login of a database's master.",
-            through=[service(each) for each in ("rds", "secretsmanager", "elasticache")],
-            grants=True,
-        ),
         "images": key(
             "images", purpose="Images in the registry.", through=[service("ecr")], grants=True
         ),
     }
+    if platform.mlflow.database == "rds" or platform.features.store == "elasticache":
+        keys["databases"] = key(
+            "databases",
+            purpose="Databases and caches, their backups, and the login of a database's master.",
+            through=[service(each) for each in ("rds", "secretsmanager", "elasticache")],
+            grants=True,
+        )
+    return keys
 
 
 def _images(platform: Platform) -> list[str]:

@@ -27,7 +27,7 @@ def database(
     platform: Platform,
     network: Network,
     cluster: EksCluster,
-    key: pulumi.Output[str],
+    keys: Mapping[str, pulumi.Output[str]],
     opts: pulumi.ResourceOptions,
 ) -> Database | None:
     """MLflow's, where the stack file says `rds`."""
@@ -42,7 +42,7 @@ def database(
             name=REGISTRY,
             size=20,
             instance="db.t4g.small",
-            key=key,
+            key=keys["databases"],
             backup_days=_BACKUP_DAYS,
             keep=platform.data.keep,
         ),
@@ -56,7 +56,7 @@ def features(
     settings: AwsFoundation,
     network: Network,
     cluster: EksCluster,
-    key: pulumi.Output[str],
+    keys: Mapping[str, pulumi.Output[str]],
     opts: pulumi.ResourceOptions,
 ) -> FeatureStore | None:
     """The online store, where the stack file says `elasticache`."""
@@ -69,7 +69,7 @@ def features(
             subnets=network.private_subnets,
             callers=cluster.security_group,
             node="cache.t4g.small",
-            key=key,
+            key=keys["databases"],
             keep=platform.data.keep,
         ),
         opts,
@@ -99,7 +99,7 @@ def postgres(
     made: Database | None,
     cluster: EksCluster,
     namespace: pulumi.Output[str],
-    key: pulumi.Output[str],
+    keys: Mapping[str, pulumi.Output[str]],
     roles: Mapping[str, pulumi.Output[str]],
     opts: pulumi.ResourceOptions,
 ) -> Postgres | None:
@@ -124,7 +124,7 @@ def postgres(
                 {
                     "Effect": "Allow",
                     "Action": ["kms:Decrypt"],
-                    "Resource": [key],
+                    "Resource": [keys["databases"]],
                     "Condition": {"StringEquals": through},
                 },
                 _login(settings, made),  # by which it sees that nothing is left to do

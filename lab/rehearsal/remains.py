@@ -33,13 +33,26 @@ _LISTS: Final = {
     "logs": {"describe_log_groups": "logGroups[].arn"},
     "ecr": {"describe_repositories": "repositories[].repositoryArn"},
     "eks": {"list_clusters": "clusters"},
+    "rds": {
+        "describe_db_instances": "DBInstances[].DBInstanceArn",
+        "describe_db_subnet_groups": "DBSubnetGroups[].DBSubnetGroupArn",
+        "describe_db_parameter_groups": "DBParameterGroups[].DBParameterGroupArn",
+        "describe_db_snapshots": "DBSnapshots[].DBSnapshotArn",
+        "describe_db_instance_automated_backups": "DBInstanceAutomatedBackups[].DBInstanceArn",
+    },
+    "secretsmanager": {"list_secrets": "SecretList[].ARN"},
+    "elasticache": {
+        "describe_replication_groups": "ReplicationGroups[?Status!='deleting'].ARN",
+        "describe_users": "Users[?Status!='deleting'].ARN",
+        "describe_snapshots": "Snapshots[].ARN",
+    },
     "s3": {"list_buckets": "Buckets[].Name"},
     "budgets": {"describe_budgets": "Budgets[].BudgetName"},
 }
 
 
 def left(stage: Stage) -> set[str]:
-    """Everything in both; keys that wait for their deletion are as good as gone."""
+    """Everything in both; keys and caches that wait for their deletion are as good as gone."""
     return _objects(stage.api) | _things(stage)
 
 

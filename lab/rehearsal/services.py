@@ -8,6 +8,7 @@ import time
 from collections.abc import Generator
 from pathlib import Path
 
+import boto3
 import yaml
 
 from lab import paths, toolchain
@@ -33,6 +34,13 @@ def emulated_aws(folder: Path, account: str) -> Generator[str]:
     command = [str(emulator), "--host", host, "--port", port]
     with running(command, address, folder / "aws.log", variables):
         yield f"http://{address}"
+
+
+def default_security_group(aws: str, region: str) -> str:
+    """The id of one that every account has from its beginning, in a network of its own."""
+    login = {"aws_access_key_id": "rehearsal", "aws_secret_access_key": "rehearsal"}
+    ec2 = boto3.client("ec2", endpoint_url=aws, region_name=region, **login)
+    return ec2.describe_security_groups(GroupNames=["default"])["SecurityGroups"][0]["GroupId"]
 
 
 @contextlib.contextmanager

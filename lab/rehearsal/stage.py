@@ -94,6 +94,7 @@ def stage(folder: Path, *, account: str, region: str) -> Generator[Stage]:
                 "AWS_EC2_METADATA_DISABLED": "true",
                 "FERRY_REHEARSAL_KUBECONFIG": str(plane.kubeconfig),
                 "FERRY_REHEARSAL_REGISTRY": registry,
+                "FERRY_REHEARSAL_SECURITY_GROUP": services.default_security_group(aws, region),
                 "FERRY_REHEARSAL_IMAGES": str(folder / "built"),
             },
             aws=aws,

@@ -164,6 +164,22 @@ def test_its_key_is_used_through_the_services_that_keep_it(seen: Recorder) -> No
     assert services == [f"{each}.eu-west-1.amazonaws.com" for each in those]
 
 
+BOTH = "    mlflow: {database: rds}\n    features: {store: elasticache}\n"
+
+
+@pytest.mark.parametrize(
+    ("mlflow", "store", "keys"),
+    [("rds", "volume", 1), ("volume", "elasticache", 1), ("volume", "volume", 0)],
+)
+def test_a_key_for_databases_is_made_where_there_is_one_of_either(
+    live: Live, mlflow: str, store: str, keys: int
+) -> None:
+    settings = f"    mlflow: {{database: {mlflow}}}\n    features: {{store: {store}}}\n"
+    seen = live(PINNED, BOTH, settings)
+    named = [each for each in seen.resources if each.name == "ferry-live-databases"]
+    assert len([each for each in named if each.typ == "aws:kms/key:Key"]) == keys
+
+
 def test_on_a_volume_there_is_neither_database_nor_whoever_sets_it_up(live: Live) -> None:
     seen = live(PINNED, "{database: rds}", "{database: volume}")
     assert [each.name for each in seen.resources if each.typ == RDS] == []

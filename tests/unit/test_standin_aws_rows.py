@@ -94,6 +94,14 @@ def test_what_is_made_and_fails_to_be_set_up_stays_in_state() -> None:
     assert caught.value.state.id == "vpc-1"
 
 
+def test_an_answer_without_an_id_made_nothing() -> None:
+    kind = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+    rule = {"securityGroupId": "sg", "ipProtocol": "tcp", "fromPort": 1, "toPort": 1}
+    store = Recorded("ec2", authorize_security_group_ingress={"SecurityGroupRules": []})
+    with pytest.raises(ProviderError, match="authorize_security_group_ingress answered with no id"):
+        ROWS[kind].create(store, operation(kind), rule)
+
+
 @pytest.mark.parametrize("answer", [{"Vpcs": []}, refusal("InvalidVpcID.NotFound")])
 def test_what_is_gone_is_seen_to_be_gone(answer: Any) -> None:  # noqa: ANN401
     store = Recorded("ec2", describe_vpcs=answer)
@@ -152,6 +160,20 @@ def test_a_key_that_waits_for_its_deletion_is_gone() -> None:
         assert (row.read(store, "k", {"description": "d"}) is not None) is there
 
 
+def test_the_group_of_a_cluster_s_nodes_is_the_one_that_stands_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stage, "cluster", lambda: ("https://api", "authority"))
+    monkeypatch.delenv(stage.NODES, raising=False)
+    store = Recorded("eks", describe_cluster={"cluster": {"name": "c"}})
+    with pytest.raises(ProviderError, match="FERRY_REHEARSAL_SECURITY_GROUP is not set"):
+        ROWS[CLUSTER].read(store, "c", {"name": "c"})
+    monkeypatch.setenv(stage.NODES, "sg-1")
+    state = ROWS[CLUSTER].read(store, "c", {"name": "c"})
+    assert state
+    assert state.outputs["vpcConfig"] == {"clusterSecurityGroupId": "sg-1"}
+
+
 def test_an_echo_makes_nothing_but_asks_for_its_cluster() -> None:
     store = Recorded("eks", describe_cluster={"cluster": {"name": "c"}})
     inputs = {"clusterName": "c", "addonName": "metrics-server"}
@@ -170,7 +192,7 @@ def test_an_echo_refuses_what_amazon_s_own_description_refuses() -> None:
 
 def test_every_echo_says_why() -> None:
     echoes = {kind: row.echo for kind, row in ROWS.items() if row.echo is not None}
-    assert len(echoes) == 4
+    assert len(echoes) == 7
     assert all("emulator" in reason for reason in echoes.values())
 
 

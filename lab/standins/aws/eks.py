@@ -93,7 +93,8 @@ ROWS: Final[Mapping[str, Row]] = {
             # Nothing answers where the emulator says; who stands for it, does.
             "endpoint": lambda _: stage.cluster()[0],
             "certificateAuthority": lambda _: {"data": stage.cluster()[1]},
-            "vpcConfig.clusterSecurityGroupId": "=resourcesVpcConfig.clusterSecurityGroupId",
+            # The emulator makes none.
+            "vpcConfig.clusterSecurityGroupId": lambda _: stage.security_group(),
         },
         end=(Call("delete_cluster", {"name": "{id}"}),),
         tags="",

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from lab.standins.aws import account, configuration, eks, network, stage
+from lab.standins.aws import account, configuration, databases, eks, network, stage
 from lab.standins.aws.bucket import Bucket
 from lab.standins.aws.objects import Object
 from lab.standins.aws.resource import Resource
@@ -31,7 +31,12 @@ _RESOURCES: Final[Mapping[str, Resource]] = {
     "aws:s3/bucketObjectv2:BucketObjectv2": Object(),
     **SETTINGS,
 }
-ROWS: Final[Mapping[str, Row]] = {**network.ROWS, **account.ROWS, **eks.ROWS}
+ROWS: Final[Mapping[str, Row]] = {
+    **network.ROWS,
+    **account.ROWS,
+    **databases.ROWS,
+    **eks.ROWS,
+}
 """What is made in an account that is emulated, and only there."""
 Covered = Resource | Row
 _LOGIN: Final = "aws:ecr/getAuthorizationToken:getAuthorizationToken"

@@ -57,8 +57,9 @@ class Row:
     """What only an update calls."""
     fixed: frozenset[str] | None = None
     """Where making it again changes it: the inputs that even so can't be changed."""
-    look: Call
-    there: str
+    look: Call | None = None
+    """None for an echo that names nothing which could be asked for."""
+    there: str = "@"
     """JMESPath, as a template: what is in the answer to `look` if the thing is there."""
     outputs: Mapping[str, Any] = field(default_factory=dict)
     """Templates, or after `=` JMESPath in what is there; `a.b` is the part `b` of input `a`."""
@@ -118,6 +119,8 @@ class Row:
         else:
             store.check(self.make.method, request)
         identity = _told(self.identity, values, answer)
+        if not identity:
+            raise ProviderError(f"{operation.type}: {self.make.method} answered with no id")
         values |= {"id": identity, "answer": answer}
         try:
             if self.tags and inputs.get("tags") and "TagSpecifications" not in request:
@@ -128,7 +131,8 @@ class Row:
             state = State(id=identity, inputs=inputs, outputs=self.shown(inputs, inputs))
             raise PartialFailure(state, [str(error)]) from None
         if outputs is None:
-            raise ProviderError(f"{operation.type} {identity}: {self.look.method} has it not")
+            asked = self.look.method if self.look else self.make.method
+            raise ProviderError(f"{operation.type} {identity}: {asked} has it not")
         return State(id=identity, inputs=inputs, outputs=outputs)
 
     def read(self, store: Api, identity: str, inputs: Properties) -> State | None:
@@ -180,12 +184,20 @@ class Row:
             if call.of and not call.of & of:
                 continue
             for element in values[call.each] if call.each else [{}]:
-                store.call(call.method, **fill(call.parameters, {**values, **element}))
+                request = fill(call.parameters, {**values, **element})
+                if self.echo is None:
+                    store.call(call.method, **request)
+                else:
+                    store.check(call.method, request)
 
     def _outputs(self, store: Api, values: Values) -> Properties | None:
         """What is known of it; None if it is not there."""
         try:
-            answer = store.call(self.look.method, **fill(self.look.parameters, values))
+            answer = (
+                store.call(self.look.method, **fill(self.look.parameters, values))
+                if self.look
+                else {}
+            )
         except StoreError as error:
             if _MISSING.search(error.code):
                 return None

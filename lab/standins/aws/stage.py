@@ -13,6 +13,8 @@ KUBERNETES: Final = "FERRY_REHEARSAL_KUBECONFIG"
 """File: the API server that stands for every cluster of EKS'."""
 REGISTRY: Final = "FERRY_REHEARSAL_REGISTRY"
 """Host and port of the registry that stands for ECR's."""
+NODES: Final = "FERRY_REHEARSAL_SECURITY_GROUP"
+"""Id of the security group that stands for the one that EKS makes for nodes and pods."""
 
 
 def emulated() -> bool:
@@ -23,6 +25,11 @@ def emulated() -> bool:
 def registry() -> str:
     """Host and port. Raises ProviderError."""
     return _named(REGISTRY, "registry")
+
+
+def security_group() -> str:
+    """An id. Raises ProviderError."""
+    return _named(NODES, "security group of a cluster")
 
 
 def cluster() -> tuple[str, str]:
