@@ -214,8 +214,10 @@ def test_a_preview_needs_no_store_that_does_not_exist_yet(project: Project) -> N
 
 
 def test_what_is_not_covered_is_refused_by_name(project: Project) -> None:
-    project.program(_HEAD, 'aws.ec2.Vpc("v", cidr_block="10.0.0.0/8", opts=here)')
+    project.program(_HEAD, 'aws.sqs.Queue("q", opts=here)')
     ran = project.run("preview")
-    assert "aws:ec2/vpc:Vpc is not covered by the lab's stand-in; use the official" in ran.text
+    assert "aws:sqs/queue:Queue is not covered by the lab's stand-in; use the official" in ran.text
+    project.program(_HEAD, 'aws.ec2.Vpc("v", cidr_block="10.0.0.0/8", opts=here)')
+    assert "where AWS is none that `make rehearse` emulates" in project.run("preview").text
     project.program(_HEAD, 'aws.s3.Bucket("b", acl="private", opts=here)')
     assert "acl of aws:s3/bucket:Bucket is not covered" in project.run("preview").text
