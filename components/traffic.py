@@ -273,6 +273,9 @@ def _let_in(
     )
 
 
-def once(value: str, *resources: pulumi.CustomResource) -> pulumi.Output[str]:
-    """`value`, known when all `resources` are there: an address is of no use before."""
-    return pulumi.Output.all(*(each.id for each in resources)).apply(lambda _: value)
+def once(
+    value: pulumi.Input[str], *there: pulumi.CustomResource | pulumi.Output[str]
+) -> pulumi.Output[str]:
+    """`value`, known when all of them are there: an address is of no use before."""
+    known = (each.id if isinstance(each, pulumi.CustomResource) else each for each in there)
+    return pulumi.Output.all(value, *known).apply(lambda found: found[0])

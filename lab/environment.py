@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from lab import paths, toolchain
@@ -92,9 +93,14 @@ def launchers(folder: Path, lab: Lab | None, stand_ins: list[str]) -> None:
         partial.unlink(missing_ok=True)
         partial.symlink_to(toolchain.binary(name))
         partial.replace(folder / name)
-    for name in stand_ins:
+    scripts(folder, {name: STAND_INS[name] for name in stand_ins}, lab)
+
+
+def scripts(folder: Path, modules: Mapping[str, str], lab: Lab | None = None) -> None:
+    """Puts a launcher for each of the modules, by its name, into `folder`."""
+    for name, module in modules.items():
         partial = folder / f".{name}"
-        partial.write_text(script(STAND_INS[name], lab))
+        partial.write_text(script(module, lab))
         partial.chmod(0o755)
         partial.replace(folder / name)
 

@@ -164,15 +164,11 @@ class World:
 
     def _launchers(self, folder: Path) -> None:
         folder.mkdir()
-        scripts = {
-            name: environment.script(module, None)
-            for name, module in environment.STAND_INS.items()
-            if name != "docker"
-        }
-        scripts["pulumi"] = _engine(toolchain.binary("pulumi"))
-        for name, text in scripts.items():
-            (folder / name).write_text(text)
-            (folder / name).chmod(0o755)
+        stand_ins = environment.STAND_INS.items()
+        environment.scripts(folder, {name: each for name, each in stand_ins if name != "docker"})
+        engine = folder / "pulumi"
+        engine.write_text(_engine(toolchain.binary("pulumi")))
+        engine.chmod(0o755)
 
     def _variables(self, launchers: Path) -> dict[str, str]:
         foreign = ("AWS_", "PULUMI_", "FERRY_", "MLFLOW_", "GIT_")

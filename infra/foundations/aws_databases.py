@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components import traffic
 from components.cache import Cache, CacheArgs
 from components.database import Database, DatabaseArgs
 from components.eks_cluster import EksCluster
@@ -134,16 +135,12 @@ def postgres(
     )
     ways = [_inside(settings, made.port), roles_way()]
     return Postgres(
-        host=_once(made.address, roles[accounts.MLFLOW]),
+        host=traffic.once(made.address, roles[accounts.MLFLOW]),
         region=settings.region,
-        master=_once(made.master_secret, setup.arn),
+        master=traffic.once(made.master_secret, setup.arn),
         ways=ways,
         setup_ways=[*ways, _inside(settings, 443)],  # the endpoint of Secrets Manager
     )
-
-
-def _once(value: pulumi.Output[str], other: pulumi.Output[str]) -> pulumi.Output[str]:
-    return pulumi.Output.all(value, other).apply(lambda known: known[0])
 
 
 def _inside(

@@ -5,6 +5,7 @@ from ipaddress import ip_network
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components import traffic
 from components.gpu_pool import GpuPool, GpuPoolArgs
 from components.labels import labels
 from infra.account import AwsFoundation
@@ -35,10 +36,7 @@ def inside_the_cluster(
     roles = namespaces(platform.environment, opts)
     for role, name in roles.items():
         _names(role, name, opts)
-    return {
-        role: pulumi.Output.all(name, *(each.id for each in ready)).apply(lambda known: known[0])
-        for role, name in roles.items()
-    }
+    return {role: traffic.once(name, *ready) for role, name in roles.items()}
 
 
 def _network_policies(opts: pulumi.ResourceOptions) -> k8s.core.v1.ConfigMap:

@@ -1,11 +1,11 @@
 """Plays what a cluster of EKS' in Auto Mode has beyond Kubernetes: load balancers."""
 
 import contextlib
-import threading
 import time
 from typing import Self
 
-from lab.standins.kubernetes.client import ApiError, Client, Object, Unreachable
+from lab.rehearsal.player import Player
+from lab.standins.kubernetes.client import ApiError, Object, Unreachable
 
 GROUP = "eks.amazonaws.com"
 _HELD = "group.ingress.k8s.aws/ferry"
@@ -34,17 +34,14 @@ def definition(kind: str, plural: str, group: str) -> Object:
     }
 
 
-class AutoMode:
-    """Runs while its block does.
+class AutoMode(Player):
+    """Balances load.
 
     An Ingress gets a load balancer, and a finalizer with it, that is only let go while the class
     and its parameters are still there: as AWS' controller, which asks them first.
     """
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+    pause = 0.5
 
     def __enter__(self) -> Self:
         for known in (
@@ -53,12 +50,7 @@ class AutoMode:
         ):
             self._client.create(known, "auto-mode", dry_run=False)
             self._await(known)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
+        return super().__enter__()
 
     def _await(self, known: Object) -> None:
         path = f"/apis/{known['spec']['group']}/v1/{known['spec']['names']['plural']}"
@@ -72,13 +64,12 @@ class AutoMode:
                     raise
                 time.sleep(0.2)
 
-    def _run(self) -> None:
-        while not self._ended.wait(0.5):
-            # What is changed or deleted meanwhile is looked at again; the API server may end first.
-            with contextlib.suppress(ApiError, Unreachable):
-                for each in self._client.request("GET", f"{_NETWORKING}/ingresses")["items"]:
-                    with contextlib.suppress(ApiError):
-                        self._balance(each)
+    def look(self) -> None:
+        # What is changed or deleted meanwhile is looked at again; the API server may end first.
+        with contextlib.suppress(ApiError, Unreachable):
+            for each in self._client.request("GET", f"{_NETWORKING}/ingresses")["items"]:
+                with contextlib.suppress(ApiError):
+                    self._balance(each)
 
     def _balance(self, ingress: Object) -> None:
         metadata = ingress["metadata"]

@@ -1,8 +1,9 @@
 """Plays scheduler and kubelet of one node: each Pod has the fate of its label `fate`."""
 
-import threading
+import contextlib
 from typing import Any, Self
 
+from lab.rehearsal.player import Player
 from lab.standins.kubernetes.client import ApiError, Client, Object, Unreachable
 
 _FATES: dict[str, dict[str, Any]] = {
@@ -62,34 +63,27 @@ _FATES: dict[str, dict[str, Any]] = {
 _NODE = "node"
 
 
-class Kubelet:
-    """Runs while its block does. A Pod without a label is `ready`, one of a Job's `of_jobs`."""
+class Kubelet(Player):
+    """A Pod without a label is `ready`, one of a Job's `of_jobs`."""
+
+    pause = 0.1
 
     def __init__(self, client: Client, *, of_jobs: str = "ready") -> None:
-        self._client = client
+        super().__init__(client)
         self._of_jobs = of_jobs
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run)
 
     def __enter__(self) -> Self:
         node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": _NODE}}
         self._client.create(node, "kubelet", dry_run=False)
         # Every new node is tainted until it says that it is ready.
         self._client.patch(node, [{"op": "remove", "path": "/spec/taints"}])
-        self._thread.start()
-        return self
+        return super().__enter__()
 
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._ended.wait(0.1):
-            try:
-                for pod in self._client.request("GET", "/api/v1/pods")["items"]:
-                    self._decide(pod)
-            except (ApiError, Unreachable):
-                continue  # deleted meanwhile, or the API server ends first
+    def look(self) -> None:
+        # One is deleted meanwhile, or the API server ends first.
+        with contextlib.suppress(ApiError, Unreachable):
+            for pod in self._client.request("GET", "/api/v1/pods")["items"]:
+                self._decide(pod)
 
     def _decide(self, pod: Object) -> None:
         metadata = pod["metadata"]

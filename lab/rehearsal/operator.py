@@ -3,37 +3,28 @@
 import contextlib
 import os
 import subprocess
-import threading
 from pathlib import Path
-from typing import Self
 
 from lab import toolchain
+from lab.rehearsal.player import Player
 from lab.rehearsal.services import free_address
 from lab.standins.kubernetes.client import ApiError, Client, Unreachable
 
 _NAME = "prometheus-operator"
 
 
-class Operator:
-    """Runs while its block does. What it makes are pods that somebody else must play."""
+class Operator(Player):
+    """What it makes are pods that somebody else must play."""
+
+    pause = 0.5
 
     def __init__(self, client: Client, kubeconfig: Path, log: Path) -> None:
-        self._client, self._kubeconfig, self._log = client, kubeconfig, log
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        super().__init__(client)
+        self._kubeconfig, self._log = kubeconfig, log
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._ended.wait(0.5):
-            if arguments := self._wanted():
-                self._serve(arguments)
+    def look(self) -> None:
+        if arguments := self._wanted():
+            self._serve(arguments)
 
     def _wanted(self) -> list[str]:
         """The arguments of the operator that the program asked for; its kinds are there by then."""
@@ -56,7 +47,7 @@ class Operator:
                 stderr=stream,
             )
         # In time it would see its Deployment go; what it holds then, goes with the namespace.
-        while process.poll() is None and not self._ended.wait(0.5):
+        while process.poll() is None and not self._ended.wait(self.pause):
             pass
         process.terminate()
         process.wait(30)

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-import boto3
 import jmespath
 
+from lab.rehearsal import services
 from lab.rehearsal.stage import Stage
 from lab.standins.kubernetes.client import ApiError, Client
 
@@ -79,13 +79,7 @@ def _objects(api: Client) -> set[str]:
 def _things(stage: Stage) -> set[str]:
     found = set()
     for service, lists in _LISTS.items():
-        client = boto3.client(
-            service,
-            endpoint_url=stage.aws,
-            region_name=stage.variables["AWS_REGION"],
-            aws_access_key_id=stage.variables["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=stage.variables["AWS_SECRET_ACCESS_KEY"],
-        )
+        client = services.client(service, stage.aws, stage.variables["AWS_REGION"])
         for method, path in lists.items():
             asked = {"AccountId": stage.account} if service == "budgets" else {}
             listed = jmespath.search(path, getattr(client, method)(**asked)) or []

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import yaml
@@ -15,6 +16,8 @@ from lab import paths, toolchain
 from lab.cluster.mirror import configuration
 from lab.errors import LabError
 
+KEY = "rehearsal"
+"""Of the emulated account, both parts of it: nobody asks for another."""
 _PATIENCE = 60  # seconds
 
 
@@ -38,17 +41,22 @@ def emulated_aws(folder: Path, account: str) -> Generator[str]:
 
 def default_security_group(aws: str, region: str) -> str:
     """The id of one that every account has from its beginning, in a network of its own."""
-    login = {"aws_access_key_id": "rehearsal", "aws_secret_access_key": "rehearsal"}
-    ec2 = boto3.client("ec2", endpoint_url=aws, region_name=region, **login)
+    ec2 = client("ec2", aws, region)
     return ec2.describe_security_groups(GroupNames=["default"])["SecurityGroups"][0]["GroupId"]
 
 
+def client(service: str, aws: str, region: str) -> Any:  # noqa: ANN401 - boto3 has no types of its own
+    """Of a service of the emulated AWS at that URL."""
+    login = {"aws_access_key_id": KEY, "aws_secret_access_key": KEY}
+    return boto3.client(service, endpoint_url=aws, region_name=region, **login)
+
+
 @contextlib.contextmanager
-def image_registry(folder: Path) -> Generator[str]:
-    """Host and port of an empty registry."""
+def image_registry(folder: Path, **more: object) -> Generator[str]:
+    """Host and port of an empty registry; `more` is of its configuration, by section."""
     address = free_address()
     file = folder / "registry.yaml"
-    file.write_text(yaml.safe_dump(configuration(address, folder / "images")))
+    file.write_text(yaml.safe_dump(configuration(address, folder / "images") | more))
     command = [str(toolchain.binary("registry")), "serve", str(file)]
     variables = {"OTEL_TRACES_EXPORTER": "none"}
     with running(command, address, folder / "registry.log", variables):
@@ -84,6 +92,10 @@ def running(
 
 def free_address() -> str:
     """Of this machine alone."""
+    return f"127.0.0.1:{free_port()}"
+
+
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{listener.getsockname()[1]}"
+        return listener.getsockname()[1]

@@ -16,6 +16,7 @@ from lab.rehearsal.auto_mode import AutoMode
 from lab.rehearsal.control_plane import control_plane
 from lab.rehearsal.kubelet import Kubelet
 from lab.rehearsal.operator import Operator
+from lab.standins.aws.stage import ENDPOINT, KUBERNETES, NODES, REGISTRY
 from lab.standins.kubernetes import kubeconfig
 from lab.standins.kubernetes.client import Client
 
@@ -63,10 +64,7 @@ def stage(folder: Path, *, account: str, region: str) -> Generator[Stage]:
     project = folder / "project"
     shutil.copytree(paths.repository(), project, ignore=shutil.ignore_patterns(*_NOT_COPIED))
     (project / ".venv").symlink_to(Path(sys.prefix))
-    for name, module in _LAUNCHERS.items():
-        launcher = folder / "bin" / name
-        launcher.write_text(environment.script(module, None))
-        launcher.chmod(0o755)
+    environment.scripts(folder / "bin", _LAUNCHERS)
     write_private(folder / "passphrase", b"rehearsal")
     environment.without_log(folder / "home")
     with contextlib.ExitStack() as up:
@@ -87,14 +85,14 @@ def stage(folder: Path, *, account: str, region: str) -> Generator[Stage]:
                 "PULUMI_CONFIG_PASSPHRASE_FILE": str(folder / "passphrase"),
                 "PULUMI_HOME": str(folder / "home"),
                 "PULUMI_SKIP_UPDATE_CHECK": "1",
-                "AWS_ENDPOINT_URL": aws,
+                ENDPOINT: aws,
                 "AWS_REGION": region,
-                "AWS_ACCESS_KEY_ID": "rehearsal",
-                "AWS_SECRET_ACCESS_KEY": "rehearsal",
+                "AWS_ACCESS_KEY_ID": services.KEY,
+                "AWS_SECRET_ACCESS_KEY": services.KEY,
                 "AWS_EC2_METADATA_DISABLED": "true",
-                "FERRY_REHEARSAL_KUBECONFIG": str(plane.kubeconfig),
-                "FERRY_REHEARSAL_REGISTRY": registry,
-                "FERRY_REHEARSAL_SECURITY_GROUP": services.default_security_group(aws, region),
+                KUBERNETES: str(plane.kubeconfig),
+                REGISTRY: registry,
+                NODES: services.default_security_group(aws, region),
                 "FERRY_REHEARSAL_IMAGES": str(folder / "built"),
             },
             aws=aws,

@@ -23,13 +23,6 @@ class Clone:
         self.environment = dict(os.environ)
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
-    def borrow_libraries(self) -> None:
-        """Runs with the libraries of the tree under test; nothing is installed again."""
-        (self.folder / ".git/info/exclude").write_text(".venv\n")  # a link is no folder
-        for name in (".venv", "app/.venv"):
-            (HERE / name).touch()  # newer than the copied lock, so that make takes it as it is
-            (self.folder / name).symlink_to(HERE / name)
-
     def run(self, *command: str, code: int = 0, given: str | None = None) -> str:
         """What the command printed, both streams; fails the test on another exit code."""
         done = subprocess.run(
@@ -63,13 +56,6 @@ class Clone:
 
     def kubectl(self, *arguments: str) -> str:
         return self.run("kubectl", *arguments)
-
-    def finish_job(self, job: str) -> str:
-        """What the Job made from a CronJob of the model's printed, once it is complete."""
-        where = ("--namespace", f"{self.stack}-jobs")
-        self.kubectl("create", "job", job, f"--from=cronjob/{self.model}-{job}", *where)
-        self.kubectl("wait", "--for=condition=Complete", "--timeout=600s", f"job/{job}", *where)
-        return self.kubectl("logs", f"job/{job}", "--all-containers", *where)
 
     def status(self) -> dict:
         row = f"{self.model}=app/data/lending-club/row.json"

@@ -13,7 +13,7 @@ import requests
 
 from lab.cluster import identity
 from tests.lab import outputs
-from tests.lab.clone import Clone
+from tests.lab.clone import HERE, Clone
 from tests.lab.watched import receivers
 
 MODEL = "credit-default"
@@ -38,6 +38,13 @@ Rows = list[dict[str, Any]]
 
 class Watched(Clone):
     """A clone whose stack serves and watches MODEL."""
+
+    def borrow_libraries(self) -> None:
+        """Runs with the libraries of the tree under test; nothing is installed again."""
+        (self.folder / ".git/info/exclude").write_text(".venv\n")  # a link is no folder
+        for name in (".venv", "app/.venv"):
+            (HERE / name).touch()  # newer than the copied lock, so that make takes it as it is
+            (self.folder / name).symlink_to(HERE / name)
 
     def rows(self) -> dict[str, Rows]:
         """The published table's rows as clients send them: `all`, and the `risky` ones alone."""

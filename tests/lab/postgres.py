@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Generator
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from lab.rehearsal.services import free_port
 from lab.toolchain import debian
 
 MASTER = {"username": "master", "password": "of-the-master"}
@@ -133,8 +133,3 @@ def _certificate(folder: Path) -> None:
         check=True,
     )
     shutil.chown(folder / "key.pem", _OWNER)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]

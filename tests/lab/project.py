@@ -32,10 +32,7 @@ class Project:
         for name in (self.folder, folder / "backend", folder / "bin", folder / "home"):
             name.mkdir()
         environment.without_log(folder / "home")
-        for name, module in environment.STAND_INS.items():
-            launcher = folder / "bin" / name
-            launcher.write_text(environment.script(module, None))
-            launcher.chmod(0o755)
+        environment.scripts(folder / "bin", environment.STAND_INS)
         (self.folder / "Pulumi.yaml").write_text(
             f"name: trial\nruntime: python\nbackend:\n  url: file://{folder}/backend\n"
         )

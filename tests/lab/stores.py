@@ -8,6 +8,7 @@ from pathlib import Path
 import bcrypt
 
 from lab import toolchain
+from lab.rehearsal import services
 from lab.rehearsal.services import free_address, running
 
 
@@ -43,17 +44,10 @@ def s3_store(folder: Path, users: str = "") -> Generator[Service]:
 @contextlib.contextmanager
 def image_registry(folder: Path, *, locked: bool = False) -> Generator[Service]:
     """A distribution registry over `folder`; `locked`: it asks who you are."""
-    service = Service(free_address(), "trial", "trial-password")
-    lines = [
-        "version: 0.1",
-        f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}}}",
-        f"http: {{addr: {service.address}}}",
-    ]
+    user, password, auth = "trial", "trial-password", {}
     if locked:
-        hashed = bcrypt.hashpw(service.password.encode(), bcrypt.gensalt(4)).decode()
-        (folder / "users").write_text(f"{service.user}:{hashed}\n")
-        lines.append(f"auth: {{htpasswd: {{realm: trial, path: {folder / 'users'}}}}}")
-    (folder / "config.yaml").write_text("\n".join(lines))
-    command = [str(toolchain.binary("registry")), "serve", str(folder / "config.yaml")]
-    with running(command, service.address, folder / "log"):
-        yield service
+        hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+        (folder / "users").write_text(f"{user}:{hashed}\n")
+        auth = {"auth": {"htpasswd": {"realm": "trial", "path": str(folder / "users")}}}
+    with services.image_registry(folder, **auth) as address:
+        yield Service(address, user, password)

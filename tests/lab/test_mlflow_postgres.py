@@ -20,9 +20,10 @@ import pytest
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from components.mlflow_database import LOGINS, REGISTRY, USER
+from lab.rehearsal.services import free_port
 from preview.amazon import ACCOUNT
 from tests.lab.mlflow_packages import IMAGE, interpreter
-from tests.lab.postgres import Rds, free_port, rds
+from tests.lab.postgres import Rds, rds
 from tests.program.recorder import LIVE, ROOT
 
 pytestmark = pytest.mark.lab

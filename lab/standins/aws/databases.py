@@ -7,21 +7,17 @@ from lab.standins.aws.row import Call, Row
 from lab.standins.aws.shaping import Values
 
 
-def _settings(values: Values) -> list[dict[str, Any]]:
+def _named(values: Values) -> list[dict[str, Any]]:
     return [
-        {
-            "ParameterName": each["name"],
-            "ParameterValue": each["value"],
-            "ApplyMethod": each.get("applyMethod") or "immediate",
-        }
+        {"ParameterName": each["name"], "ParameterValue": each["value"]}
         for each in values["parameters"]
     ]
 
 
-def _values(values: Values) -> list[dict[str, Any]]:
+def _settings(values: Values) -> list[dict[str, Any]]:
     return [
-        {"ParameterName": each["name"], "ParameterValue": each["value"]}
-        for each in values["parameters"]
+        {**named, "ApplyMethod": each.get("applyMethod") or "immediate"}
+        for named, each in zip(_named(values), values["parameters"], strict=True)
     ]
 
 
@@ -29,48 +25,68 @@ def _user(values: Values) -> str:
     return values["userIds"][0]
 
 
-ROWS: Final[Mapping[str, Row]] = {
-    "aws:rds/subnetGroup:SubnetGroup": Row(
-        service="rds",
+def _subnets(service: str, prefix: str, **more: Any) -> Row:  # noqa: ANN401 - as of a row
+    """A group of subnets: each service has its own word before the same ones."""
+    return Row(
+        service=service,
         make=Call(
-            "create_db_subnet_group",
-            {"DBSubnetGroupName": "{name}", "DBSubnetGroupDescription": "{description}"},
+            f"create_{prefix.lower()}_subnet_group",
+            {
+                f"{prefix}SubnetGroupName": "{name}",
+                f"{prefix}SubnetGroupDescription": "{description}",
+            },
         ),
         plain=frozenset({"subnetIds"}),
         other=frozenset({"name", "description"}),
         identity="{name}",
-        look=Call("describe_db_subnet_groups", {"DBSubnetGroupName": "{id}"}),
-        there="DBSubnetGroups[0]",
-        outputs={"arn": "=DBSubnetGroupArn", "vpcId": "=VpcId"},
-        end=(Call("delete_db_subnet_group", {"DBSubnetGroupName": "{id}"}),),
         named="name",
         tags="",
-    ),
-    "aws:rds/parameterGroup:ParameterGroup": Row(
-        service="rds",
+        **more,
+    )
+
+
+def _parameters(service: str, prefix: str, given: dict[str, Any], **more: Any) -> Row:  # noqa: ANN401
+    """A group of parameters, likewise; `given` is how the service takes them."""
+    group = f"{prefix}ParameterGroup"
+    return Row(
+        service=service,
         make=Call(
-            "create_db_parameter_group",
-            {
-                "DBParameterGroupName": "{name}",
-                "DBParameterGroupFamily": "{family}",
-            },
+            f"create_{prefix.lower()}_parameter_group",
+            {f"{group}Name": "{name}", f"{group}Family": "{family}"},
         ),
         plain=frozenset({"description"}),
         other=frozenset({"name", "family", "parameters"}),
         identity="{name}",
         then=(
             Call(
-                "modify_db_parameter_group",
-                {"DBParameterGroupName": "{id}", "Parameters": _settings},
+                f"modify_{prefix.lower()}_parameter_group",
+                {f"{group}Name": "{id}", **given},
                 of=frozenset({"parameters"}),
             ),
         ),
+        named="name",
+        tags="",
+        **more,
+    )
+
+
+ROWS: Final[Mapping[str, Row]] = {
+    "aws:rds/subnetGroup:SubnetGroup": _subnets(
+        "rds",
+        "DB",
+        look=Call("describe_db_subnet_groups", {"DBSubnetGroupName": "{id}"}),
+        there="DBSubnetGroups[0]",
+        outputs={"arn": "=DBSubnetGroupArn", "vpcId": "=VpcId"},
+        end=(Call("delete_db_subnet_group", {"DBSubnetGroupName": "{id}"}),),
+    ),
+    "aws:rds/parameterGroup:ParameterGroup": _parameters(
+        "rds",
+        "DB",
+        {"Parameters": _settings},
         look=Call("describe_db_parameter_groups", {"DBParameterGroupName": "{id}"}),
         there="DBParameterGroups[0]",
         outputs={"arn": "=DBParameterGroupArn"},
         end=(Call("delete_db_parameter_group", {"DBParameterGroupName": "{id}"}),),
-        named="name",
-        tags="",
     ),
     "aws:rds/instance:Instance": Row(
         service="rds",
@@ -124,40 +140,15 @@ ROWS: Final[Mapping[str, Row]] = {
         named="identifier",
         tags="",
     ),
-    "aws:elasticache/subnetGroup:SubnetGroup": Row(
-        service="elasticache",
-        make=Call(
-            "create_cache_subnet_group",
-            {"CacheSubnetGroupName": "{name}", "CacheSubnetGroupDescription": "{description}"},
-        ),
-        plain=frozenset({"subnetIds"}),
-        other=frozenset({"name", "description"}),
-        identity="{name}",
-        named="name",
-        tags="",
+    "aws:elasticache/subnetGroup:SubnetGroup": _subnets(
+        "elasticache",
+        "Cache",
         echo="the emulator's ElastiCache makes groups of subnets and never deletes one",
     ),
-    "aws:elasticache/parameterGroup:ParameterGroup": Row(
-        service="elasticache",
-        make=Call(
-            "create_cache_parameter_group",
-            {
-                "CacheParameterGroupName": "{name}",
-                "CacheParameterGroupFamily": "{family}",
-            },
-        ),
-        plain=frozenset({"description"}),
-        other=frozenset({"name", "family", "parameters"}),
-        identity="{name}",
-        then=(
-            Call(
-                "modify_cache_parameter_group",
-                {"CacheParameterGroupName": "{id}", "ParameterNameValues": _values},
-                of=frozenset({"parameters"}),
-            ),
-        ),
-        named="name",
-        tags="",
+    "aws:elasticache/parameterGroup:ParameterGroup": _parameters(
+        "elasticache",
+        "Cache",
+        {"ParameterNameValues": _named},
         echo="the emulator's ElastiCache has no parameters",
     ),
     "aws:elasticache/user:User": Row(

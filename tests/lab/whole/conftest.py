@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab.clone import Clone, cloned, purged
-from tests.lab.whole.jobs import MODEL, STACK
+from tests.lab.whole.jobs import MODEL, STACK, Jobs
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +23,8 @@ def up(clone: Clone) -> str:
     printed = clone.make("up")
     clone.enter()
     return printed
+
+
+@pytest.fixture(scope="session")
+def jobs(clone: Clone, up: str) -> Jobs:
+    return Jobs(clone)

@@ -17,11 +17,6 @@ DAY = "2016-02-29"
 LAST_DAY = "2016-03-31"
 
 
-@pytest.fixture(scope="module")
-def jobs(clone: Clone, up: str) -> Jobs:
-    return Jobs(clone)
-
-
 def ingest(jobs: Jobs, name: str, day: str) -> Manifest:
     """The nightly Job for a past day."""
     job = jobs.template("ingest", name)

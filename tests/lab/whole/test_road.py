@@ -11,7 +11,7 @@ import requests
 
 from lab import toolchain
 from tests.lab.clone import Clone
-from tests.lab.whole.jobs import MODEL, STACK
+from tests.lab.whole.jobs import MODEL, STACK, Jobs
 
 pytestmark = pytest.mark.lab
 
@@ -175,8 +175,8 @@ def test_a_pin_without_a_digest_is_a_settings_error(clone: Clone, up: str) -> No
         clone.file.write_text(good)
 
 
-def test_a_job_puts_the_loans_where_the_server_finds_them_by_id(clone: Clone, up: str) -> None:
-    clone.finish_job("ingest")
+def test_a_job_puts_the_loans_where_the_server_finds_them_by_id(clone: Clone, jobs: Jobs) -> None:
+    assert jobs.finish(jobs.template("ingest", "ingest")) == "Complete", jobs.told("ingest")
     sample = (clone.folder / "app/data/lending-club/sample.csv").read_text().splitlines()
     number = int(sample[1].split(",")[sample[0].split(",").index("loan_id")])
     answer = requests.post(
@@ -185,8 +185,9 @@ def test_a_job_puts_the_loans_where_the_server_finds_them_by_id(clone: Clone, up
     assert answer.json() == clone.status()["models"][MODEL]["score"]
 
 
-def test_a_batch_job_scores_the_snapshot_with_the_pinned_release(clone: Clone, up: str) -> None:
-    assert "9857" in clone.finish_job("batch")
+def test_a_batch_job_scores_the_snapshot_with_the_pinned_release(jobs: Jobs) -> None:
+    assert jobs.finish(jobs.template("batch", "batch")) == "Complete", jobs.told("batch")
+    assert "9857" in jobs.told("batch")
 
 
 def test_a_second_model_of_another_table_is_served_beside_the_first(clone: Clone, up: str) -> None:

@@ -18,9 +18,9 @@ pytestmark = pytest.mark.lab
 
 
 @pytest.fixture(scope="module")
-def stack(clone: Clone, up: str) -> Stack:
+def stack(clone: Clone, up: str, jobs: Jobs) -> Stack:
     """The whole platform, with a model that its jobs trained again."""
-    jobs, printed = Jobs(clone), up
+    printed = up
     for job in ("ingest", "train", "batch"):
         name = f"hidden-{job}"
         assert jobs.finish(jobs.template(job, name)) == "Complete"
