@@ -38,8 +38,12 @@ def check(stack: StackName = "dev", json: Json = False) -> None:
 @app.command()
 @refusals
 def verify(stack: StackName = "dev") -> None:
-    """Hold every pin against registry, image and evidence. Exit 3 when one differs."""
+    """Hold every pin against registry, image and evidence. Exit 3 when one differs.
+
+    Exit 4 when the ledger lacks what the bucket has of it: this clone is older than the stack.
+    """
     at = stack_of(stack)
+    ledger.hold_end(at)
     pinned = at.settings.pins
     if pinned:
         verify_pins(at, pinned)

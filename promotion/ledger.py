@@ -144,6 +144,18 @@ def mirror_if_reachable(stack: Stack, say: Callable[[str], None]) -> None:
         say(f"warning: the ledger of {stack.name} is not mirrored to its bucket yet: {error}")
 
 
+def hold_end(stack: Stack) -> None:
+    """Raise `Conflict` if the stack's bucket has records that the file lacks, or another last one.
+
+    A stack that was never up has no bucket to hold it against.
+    """
+    try:
+        bucket = stack.bucket()
+    except NeverUp:
+        return
+    mirroring.same_end(bucket, stack.name, of(stack).lines)
+
+
 def author(directory: Path) -> str:
     """Who acts: Git's user.email as the project sees it, else the login name, else the user id."""
     if email := _git(directory, "config", "user.email"):

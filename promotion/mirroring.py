@@ -51,6 +51,12 @@ def compare(bucket: Any, stack: str, lines: Sequence[bytes]) -> int:  # noqa: AN
     return len(lines) - len(present)
 
 
+def same_end(bucket: Any, stack: str, read: Callable[[], Sequence[bytes]]) -> None:  # noqa: ANN401
+    """As `upload`, without putting anything."""
+    present = _present(bucket, stack)
+    _same_end(bucket, stack, read(), present)
+
+
 def _present(bucket: Any, stack: str) -> set[int]:  # noqa: ANN401
     """The sequences that the bucket holds."""
     prefix = _prefix(stack)
@@ -72,7 +78,8 @@ def _no_more(stack: str, lines: Sequence[bytes], present: set[int]) -> None:
         raise Conflict(
             f"ledger/{stack}.jsonl ends at record {len(lines)}, the bucket holds "
             f"{key(stack, beyond[0])} as well: the file was cut, or is older than another's; "
-            "`git pull`, or take the missing lines from the bucket"
+            "`git pull`, or take the missing lines from the bucket (docs/ledger.md); of a lab that "
+            f"nobody needs, `make purge STACK={stack}` takes both"
         )
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,10 @@ class Clone:
 
     def make(self, target: str, code: int = 0) -> str:
         return self.run("make", target, f"STACK={self.stack}", code=code)
+
+    def leave_no_lab(self, stack: str) -> None:
+        """A run that was killed leaves its lab, whose history the tree under test does not know."""
+        self.run(sys.executable, "-m", "lab", "purge", stack)
 
     def enter(self) -> None:
         """Take over what `make env` exports, as `eval` would."""
@@ -93,6 +98,7 @@ def cloned(folder: Path, stack: str, model: str, kind: type[Clone] = Clone) -> C
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(HERE / name, folder / name)
     copy = kind(folder, stack, model)
+    copy.leave_no_lab(stack)
     dev = (folder / "Pulumi.dev.yaml").read_text()
     settings = dev.partition("  ferry:pins:")[0].partition("encryptionsalt:")[0]
     assert "environment: dev" in settings

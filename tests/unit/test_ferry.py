@@ -8,6 +8,7 @@ from typer.testing import CliRunner, Result
 
 from promotion import pins
 from promotion.cli import app
+from promotion.refusals import NeverUp
 from promotion.stack import Stack
 from tests.unit.test_pins import a_pin
 
@@ -86,7 +87,13 @@ def test_outside_of_a_project_the_remedy_is_named(
     assert "run this inside the project" in refused.stderr
 
 
-def test_nothing_pinned_is_nothing_to_verify(project: Path) -> None:
+def test_nothing_pinned_is_nothing_to_verify(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(_: Stack) -> None:
+        raise NeverUp("dev was never brought up here")
+
+    monkeypatch.setattr(Stack, "bucket", none)
     assert ferry("verify").exit_code == 0
 
 

@@ -14,7 +14,7 @@ from infra.outputs import StackOutputs
 from promotion import ledger, mirroring
 from promotion.refusals import Conflict, DependencyDown, GateRefused, NeverUp
 from promotion.stack import Stack
-from tests.unit.test_ferry import DEV, OUTPUTS
+from tests.unit.test_ferry import DEV, OUTPUTS, ferry
 from tests.unit.test_ledger import FIVE, NOON, add, rewritten
 
 
@@ -213,6 +213,24 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Bucket:
     monkeypatch.setattr(Stack, "outputs", StackOutputs.read(OUTPUTS))
     monkeypatch.setattr(Stack, "bucket", lambda self: found)
     return found
+
+
+def test_a_clone_older_than_the_bucket_is_told_before_anything_is_deployed(
+    stack: Stack, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(stack.directory)
+    (stack.directory / "Pulumi.yaml").touch()
+    book = ledger.of(stack)
+    book.path.parent.mkdir(exist_ok=True)
+    book.path.write_bytes(b"".join(FIVE))
+    bucket.stored = Bucket(*FIVE[:4]).stored
+    assert ferry("verify").exit_code == 0
+    assert len(bucket.stored) == 4
+    book.path.write_bytes(b"".join(FIVE[:3]))
+    refused = ferry("verify")
+    assert refused.exit_code == 4
+    assert "ends at record 3" in refused.stderr
+    assert "make purge STACK=dev" in refused.stderr
 
 
 def test_what_a_bucket_out_of_reach_missed_the_next_record_makes_up_for(

@@ -55,6 +55,21 @@ def test_the_pods_run_the_digest_of_the_pin(clone: Clone, up: str) -> None:
     assert {image.partition("@")[2] for image in images.split()} == {clone.pin()["image"]}
 
 
+def test_a_clone_that_knows_nothing_of_the_stack_leaves_its_model_alone(
+    clone: Clone, up: str
+) -> None:
+    ledger, settings = clone.folder / f"ledger/{STACK}.jsonl", clone.file.read_text()
+    lines, before = ledger.read_bytes(), clone.status()["models"]
+    ledger.unlink()
+    clone.file.write_text(settings.partition("  ferry:pins:")[0])
+    try:
+        assert "ends at record 0" in clone.make("up", code=2)
+    finally:
+        ledger.write_bytes(lines)
+        clone.file.write_text(settings)
+    assert clone.status()["models"] == before
+
+
 def test_the_pin_is_what_the_model_registry_and_the_bucket_hold(clone: Clone, up: str) -> None:
     assert "1 pin(s)" in clone.ferry("verify")
     shown = clone.run(".venv/bin/ferry", "release", "show", MODEL, "--stack", STACK, "--json")
