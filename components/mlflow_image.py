@@ -17,7 +17,7 @@ def mlflow_image(
 ) -> pulumi.Output[str]:
     """The image by the digest that the registry gave it."""
     content = hashlib.sha256()
-    for file in ("Dockerfile", "requirements.txt", "backup.py", "databases.py"):
+    for file in ("Dockerfile", "requirements.txt", "backup.py", "databases.py", "logins.py"):
         content.update((_CONTEXT / file).read_bytes())
     return pushed(
         name,

@@ -1,4 +1,4 @@
-"""The Jobs that go before MLflow's server: one of each for every image."""
+"""The Jobs of MLflow's image that an update runs to their end: those before the server."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def tables(
     else:
         # The volume is the running server's too, and goes to one node at a time.
         pod = {**pod, "affinity": {"pod_affinity": _rather_beside(server)}}
-    return _job(name, server, namespace, image, pod, container, opts)
+    return job(name, server, namespace, mark(image), pod, container, opts)
 
 
 def beside(name: str) -> k8s.core.v1.PodAffinityTermArgsDict:
@@ -92,22 +92,28 @@ def _set_up(
         "image_pull_secrets": pull,
         "volumes": [hardening.scratch("64Mi"), hardening.scratch("64Mi", "home")],
     }
-    return _job(SETUP, server, namespace, image, pod, container, opts)
+    return job(SETUP, server, namespace, mark(image), pod, container, opts)
 
 
-def _job(
+def mark(digest: pulumi.Output[str]) -> pulumi.Output[str]:
+    """By which the Job for one digest has another name than that for the next."""
+    return digest.apply(lambda known: known[-64:][:12])
+
+
+def job(
     name: str,
     server: str,
     namespace: pulumi.Input[str],
-    image: pulumi.Output[str],
+    told: pulumi.Output[str],
     pod: dict[str, Any],
     container: k8s.core.v1.ContainerArgsDict,
     opts: pulumi.ResourceOptions,
 ) -> k8s.batch.v1.Job:
+    """One for each `told`, and the update waits until it is complete."""
     return k8s.batch.v1.Job(
         name,
         metadata={
-            "name": image.apply(lambda digest: f"{name}-{digest[-64:][:12]}"),
+            "name": pulumi.Output.format("{0}-{1}", name, told),
             "namespace": namespace,
             "labels": labels(server, version=VERSION),
             # One that failed stays failed: the next update makes another.

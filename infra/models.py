@@ -1,5 +1,6 @@
 """How a model is served, delivered and gated: one entry of `ferry:platform.models`."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
@@ -112,3 +113,8 @@ class Model(Strict):
     )
     gates: Gates = Gates()
     road: Road | None = None
+
+
+def with_roads(models: Mapping[str, Model]) -> dict[str, Road]:
+    """The roads of those that have one, by model."""
+    return {name: each.road for name, each in sorted(models.items()) if each.road is not None}

@@ -78,6 +78,8 @@ class Credentials(_Shape):
 
     object_store: StoreKeys | None = None
     mlflow: Login
+    people: Mapping[str, Login] = Field(default_factory=dict)
+    """Of MLflow, by the name in the stack file."""
     registry: Login | None = None
     grafana: Login | None = None
 

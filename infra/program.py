@@ -10,6 +10,7 @@ from components.bucket_access import BucketAccess, BucketAccessArgs
 from components.bucket_guard import guard
 from components.delivery import How
 from components.mlflow_database import Volume
+from components.mlflow_logins import MlflowLogins
 from components.mlflow_server import MlflowServer, MlflowServerArgs
 from components.model_service import ModelService, ModelServiceArgs
 from components.monitoring import Monitoring
@@ -24,6 +25,7 @@ from infra.foundations.aws import account, balancer
 from infra.foundations.cluster import cluster
 from infra.monitoring import monitoring
 from infra.namespaces import named
+from infra.people import people
 from infra.roads import Lane, roads
 from infra.settings import ClusterFoundation, Platform, Settings, SettingsError
 
@@ -42,11 +44,12 @@ def main() -> None:
     bucket = _bucket(platform, foundation)
     mlflow = _mlflow(platform, foundation, gateway, bucket)
     backups(platform, foundation, bucket, mlflow)
-    lanes = roads(wanted, foundation, bucket, mlflow)
+    logins = people(platform, foundation, mlflow)
+    lanes = roads(wanted, foundation, bucket, mlflow, logins)
     watching = monitoring(wanted, foundation, gateway, mlflow)
     how = deliveries(wanted, foundation, watching.internal_url)
     models = _models(wanted, foundation, gateway, lanes, how)
-    _export(platform, foundation, bucket, mlflow, watching, models)
+    _export(platform, foundation, bucket, mlflow, logins, watching, models)
 
 
 def _foundation(
@@ -185,6 +188,7 @@ def _export(
     foundation: Foundation,
     bucket: BucketAccess,
     mlflow: MlflowServer,
+    logins: MlflowLogins,
     watching: Monitoring,
     models: dict[str, dict[str, Any]],
 ) -> None:
@@ -205,6 +209,10 @@ def _export(
             if store.root
             else None,
             "mlflow": {"username": mlflow.username, "password": mlflow.password},
+            "people": {
+                name: {"username": name, "password": logins.passwords[name]}
+                for name in platform.people
+            },
             "registry": {"username": registry.username, "password": registry.password}
             if images.docker_config_json is not None
             else None,

@@ -9,6 +9,7 @@ import pulumi_kubernetes as k8s
 from components import traffic
 from components.bucket_access import BucketAccess
 from components.labels import labels
+from components.mlflow_logins import JOBS, MlflowLogins
 from components.mlflow_server import MlflowServer
 from components.model_jobs import REGISTRY, ModelJobs, ModelJobsArgs
 from components.model_pod import OnlineFeatures, RequestLog
@@ -20,7 +21,7 @@ from components.volume import volume
 from infra import accounts
 from infra.built import built
 from infra.foundations import FeatureStore, Foundation
-from infra.models import Road
+from infra.models import Road, with_roads
 from infra.settings import Settings
 from infra.words import seconds
 
@@ -40,11 +41,14 @@ class Lane:
 
 
 def roads(
-    wanted: Settings, foundation: Foundation, bucket: BucketAccess, mlflow: MlflowServer
+    wanted: Settings,
+    foundation: Foundation,
+    bucket: BucketAccess,
+    mlflow: MlflowServer,
+    logins: MlflowLogins,
 ) -> dict[str, Lane]:
     """Everything that the models' roads need; what each model's servers have of it."""
-    models = sorted(wanted.platform.models.items())
-    ways = {name: model.road for name, model in models if model.road is not None}
+    ways = with_roads(wanted.platform.models)
     if not ways:
         return {}
     inside = pulumi.ResourceOptions(provider=foundation.cluster)
@@ -58,7 +62,7 @@ def roads(
         # Two images of a gigabyte at once overtax a small machine, and a server needs none of this.
         opts=pulumi.ResourceOptions(depends_on=[mlflow]),
     )
-    environment = _environment(wanted, foundation, bucket, mlflow, store)
+    environment = _environment(wanted, foundation, bucket, mlflow, logins, store)
     claim = volume("feature-registry", namespace=jobs, size="1Gi", keep=keep, opts=inside)
     login = foundation.images.docker_config_json
     pull = login and pull_secret("pull-jobs", namespace=jobs, docker_config_json=login, opts=inside)
@@ -169,13 +173,14 @@ def _environment(
     foundation: Foundation,
     bucket: BucketAccess,
     mlflow: MlflowServer,
+    logins: MlflowLogins,
     store: FeatureStore,
 ) -> list[k8s.core.v1.EnvVarArgsDict]:
     """What `ferry exec` gives on a machine, with the addresses that hold inside the cluster."""
     platform = wanted.platform
     plain: dict[str, pulumi.Input[str]] = {
         "MLFLOW_TRACKING_URI": mlflow.internal_url,
-        "MLFLOW_TRACKING_USERNAME": mlflow.username,
+        "MLFLOW_TRACKING_USERNAME": JOBS,
         "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
         **_bucket(foundation, bucket),
         "FERRY_STACK": platform.environment,  # whose served version is to be beaten
@@ -185,7 +190,7 @@ def _environment(
         "FERRY_STATE": REGISTRY,  # the key that signs models is made there once
     }
     hidden = {
-        "MLFLOW_TRACKING_PASSWORD": mlflow.password,
+        "MLFLOW_TRACKING_PASSWORD": logins.passwords[JOBS],
         **_keys(foundation.store.accounts.get(accounts.JOBS)),
         "ONLINE_STORE": store.connection,
     }

@@ -21,6 +21,8 @@ from infra.words import (
     Flag,
     Label,
     ModelName,
+    Part,
+    Person,
     Run,
     Schedule,
     SecretName,
@@ -144,6 +146,8 @@ class Platform(Strict):
     features: Features = Features()
     backup: Backup | None = None
     monitoring: Monitoring = Monitoring()
+    people: Mapping[Person, Part] = Field(default_factory=dict)
+    """Who has a login of MLflow's."""
     models: Mapping[ModelName, Model] = Field(default_factory=dict)
 
 

@@ -2,7 +2,7 @@
 
 import re
 from ipaddress import ip_network
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic import Strict as Exact
@@ -24,6 +24,8 @@ class Strict(BaseModel):
 
 # Host names under the stack's domain, and images in its registry, that are the platform's own.
 RESERVED = frozenset({"alertmanager", "grafana", "jobs", "mlflow", "prometheus", "registry", "s3"})
+# Users of MLflow that the platform has itself.
+USERS = frozenset({"admin", "jobs"})
 
 
 def _not_reserved(name: str) -> str:
@@ -33,6 +35,13 @@ def _not_reserved(name: str) -> str:
     if name in RESERVED:
         names = ", ".join(sorted(RESERVED))
         raise PydanticCustomError("expected", "a name other than {names}", {"names": names})
+    return name
+
+
+def _not_ours(name: str) -> str:
+    if name in USERS:
+        words = f"a name other than {', '.join(sorted(USERS))}: the platform logs in as these"
+        raise PydanticCustomError("expected", "{words}", {"words": words})
     return name
 
 
@@ -88,6 +97,9 @@ Label = Annotated[
     _matching("[a-z]([a-z0-9-]{0,38}[a-z0-9])?", "at most 40 of a-z, 0-9 and -, a letter first"),
 ]
 ModelName = Annotated[Label, AfterValidator(_not_reserved)]
+Person = Annotated[Label, AfterValidator(_not_ours)]
+Part = Literal["data-scientist", "auditor", "engineer"]
+"""What a person is to a stack; docs/access.md says what each may do."""
 Environment = Annotated[
     _Text, _matching("[a-z][a-z0-9]{0,15}", "at most 16 of a-z and 0-9, a letter first")
 ]

@@ -14,7 +14,7 @@ from promotion.promote import origin_of
 from promotion.refusals import DependencyDown, GateRefused, UsageRefused
 from promotion.stack import Stack, all_in
 
-_SERVER, _JOB = "mlflow", "mlflow-restore"
+_SERVER, _JOB, _LOGINS = "mlflow", "mlflow-restore", "mlflow-logins"
 _PATIENCE = 120  # seconds for the server to answer, once its pod is ready
 
 
@@ -63,6 +63,8 @@ def restore(stack: Stack, at: datetime | None, say: Callable[[str], None]) -> Ba
         ) from error
     cluster.start(_SERVER)
     _answers(f"{stack.outputs.mlflow.url}/health")
+    # Users of the copy are those of its day.
+    cluster.finish(cluster.template(_LOGINS, f"{_LOGINS}-asked"))
     for each in above:
         aliases.mirror(each, say)
     _registered(stack, wanted)

@@ -75,7 +75,7 @@ def test_both_run_the_servers_image_on_the_servers_volume(platform: Platform, na
     assert data in pod(seen, name)["volumes"]
     assert container["command"][1] == "/opt/mlflow/backup.py"
     assert (
-        "COPY backup.py databases.py /opt/mlflow/"
+        "COPY backup.py databases.py logins.py /opt/mlflow/"
         in (ROOT / "components/mlflow/Dockerfile").read_text()
     )
 
@@ -86,12 +86,12 @@ def test_what_running_the_program_leaves_beside_it_is_no_change_of_the_image() -
     ignored = ignore_file(context, context / "Dockerfile")
     assert ignored is not None
     seen = {*files(context, Ignore(ignored.read_text().splitlines()))}
-    assert seen == {"backup.py", "databases.py", "requirements.txt"}
+    assert seen == {"backup.py", "databases.py", "logins.py", "requirements.txt"}
 
 
 def test_another_program_is_another_tag(platform: Platform) -> None:
     context = ROOT / "components/mlflow"
-    names = ("Dockerfile", "requirements.txt", "backup.py", "databases.py")
+    names = ("Dockerfile", "requirements.txt", "backup.py", "databases.py", "logins.py")
     content = hashlib.sha256(b"".join((context / name).read_bytes() for name in names))
     tagged = platform("dev", PINNED).one("Image", "mlflow")["imageName"]
     assert tagged.endswith(f"-{content.hexdigest()[:12]}")

@@ -125,7 +125,7 @@ POD_CONTROLS: dict[str, Callable[[Spec], bool]] = {
 @pytest.mark.parametrize("control", POD_CONTROLS)
 def test_every_pod(platform: Platform, control: str) -> None:
     pods = dict(platform("dev", PINNED).pods())
-    assert len(pods) == 16
+    assert len(pods) == 18
     excused = _API_CLIENTS if control.startswith("46") else set()
     failing = {name for name, pod in pods.items() if not POD_CONTROLS[control](pod["spec"])}
     assert failing == excused
@@ -261,6 +261,7 @@ def test_56_rights_are_given_by_namespace_to_what_watches_but_for_the_nodes_metr
     assert given == finding | {("nodes/metrics", "get")}
     subjects = {subject["name"] for each in seen.of("RoleBinding") for subject in each["subjects"]}
     assert {name.removesuffix("-auto") for name in subjects} == {
+        *("ferry:dev:auditors", "ferry:dev:data-scientists"),
         "kube-state-metrics",
         "prometheus",
         "prometheus-operator",

@@ -136,7 +136,7 @@ def test_mlflow_alone_may_connect_to_it(seen: Recorder) -> None:
     assert ways(seen, "mlflow") == database | roles | {("0.0.0.0/0", 443)}
 
 
-def test_user_and_databases_come_before_the_tables_and_these_before_the_server(
+def test_user_and_databases_come_before_the_tables_then_the_server_and_then_its_users(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: dict[str, list[str]] = {}
@@ -153,6 +153,7 @@ def test_user_and_databases_come_before_the_tables_and_these_before_the_server(
         "mlflow-setup": [],
         "mlflow-upgrade": ["mlflow-setup"],
         "mlflow": ["mlflow-upgrade"],
+        "mlflow-logins": ["mlflow"],
     }
 
 

@@ -134,7 +134,7 @@ def test_without_a_road_there_are_no_jobs_no_image_for_them_and_no_online_store(
 ) -> None:
     seen = without_road(build)
     names = {each["metadata"]["name"] for each in seen.of("CronJob")}
-    assert names == {"mlflow-backup", "mlflow-restore"}
+    assert names == {"mlflow-backup", "mlflow-restore", "mlflow-logins"}
     assert len(seen.of("Image")) == 1
     assert not any("online-store" in json.dumps(each.inputs) for each in seen.resources)
     policy = seen.one("NetworkPolicy", MODEL)["spec"]
@@ -185,7 +185,7 @@ def test_every_step_has_the_variables_of_ferry_exec_and_those_of_the_features(
             assert {ref["name"] for ref in hidden.values()} == {"jobs-connection-auto"}
             assert {e["name"]: e["value"] for e in step["env"] if "value" in e} == {
                 "MLFLOW_TRACKING_URI": "http://mlflow.dev-platform.svc",
-                "MLFLOW_TRACKING_USERNAME": "admin",
+                "MLFLOW_TRACKING_USERNAME": "jobs",
                 "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
                 "AWS_ENDPOINT_URL_S3": "http://object-store.dev-platform.svc",
                 "AWS_REGION": "us-east-1",
@@ -197,7 +197,7 @@ def test_every_step_has_the_variables_of_ferry_exec_and_those_of_the_features(
                 "FEATURE_REGISTRY": "sqlite:////registry/features.db",
             }
     assert content == {
-        "MLFLOW_TRACKING_PASSWORD": f"{GENERATED}mlflow-admin",
+        "MLFLOW_TRACKING_PASSWORD": f"{GENERATED}mlflow-logins-jobs",
         "AWS_ACCESS_KEY_ID": "id-object-store-jobs-access",
         "AWS_SECRET_ACCESS_KEY": f"{GENERATED}object-store-jobs-secret",
         "ONLINE_STORE": f"{ADDRESS},password={GENERATED}online-store-login",

@@ -28,6 +28,8 @@ COMPONENTS = Counter(
         "ferry:images:Registry": 1,
         "ferry:tracking:MlflowServer": 1,
         "ferry:tracking:MlflowBackup": 1,
+        "ferry:tracking:MlflowLogins": 1,
+        "ferry:cluster:PeopleAccess": 1,
         "ferry:features:OnlineStore": 1,
         "ferry:jobs:ModelJobs": 1,
         **dict.fromkeys(
@@ -148,6 +150,7 @@ def test_the_secret_output_alone_holds_what_was_generated(platform: Platform) ->
     assert telling == {"credentials"} == seen.secret_outputs
     known = credentials(seen.outputs)
     assert known.mlflow.password == f"{GENERATED}mlflow-admin"
+    assert known.people == {}
     assert known.registry is not None
     assert known.registry.password == f"{GENERATED}registry-login"
     assert known.object_store is not None
@@ -222,6 +225,8 @@ def test_the_images_of_the_platform_are_pulled_with_the_registrys_login(
         "Job mlflow-upgrade": [{"name": "pull-platform-auto"}],
         "CronJob mlflow-backup": [{"name": "pull-platform-auto"}],
         "CronJob mlflow-restore": [{"name": "pull-platform-auto"}],
+        "Job mlflow-logins": [{"name": "pull-platform-auto"}],
+        "CronJob mlflow-logins": [{"name": "pull-platform-auto"}],
         "Deployment credit-default": [{"name": "pull-models-auto"}],
         "CronJob credit-default-ingest": [{"name": "pull-jobs-auto"}],
         "CronJob credit-default-train": [{"name": "pull-jobs-auto"}],

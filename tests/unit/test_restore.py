@@ -47,6 +47,8 @@ class World:
         self.kill_at = 0
         self.kill_after = False
         self.aliases: dict[str, int] = {}
+        self.logins = False
+        """Whether users are those that the stack file names now."""
 
     def restore(self, at: datetime | None = None, stack: str = "dev") -> str:
         return restore.restore(Stack(stack, self.folder), at, lambda text: None).key
@@ -63,6 +65,9 @@ class World:
 
     def _answer(self, arguments: tuple[str, ...], given: str | None) -> str:
         match arguments:
+            case ("create", "job", name, "--from=cronjob/mlflow-logins", *_):
+                spec = {"template": {"spec": {"containers": [{"name": "logins"}]}}}
+                return json.dumps({"metadata": {"name": name}, "spec": spec})
             case ("create", "job", name, "--from=cronjob/mlflow-restore", *_):
                 container = {"name": "restore", "env": [{"name": "FERRY_BUCKET", "value": "b"}]}
                 spec = {"template": {"spec": {"containers": [container]}}}
@@ -94,11 +99,16 @@ class World:
         return ""
 
     def _run(self, job: dict[str, Any]) -> None:
+        if job["metadata"]["name"] == "mlflow-logins-asked":
+            assert self.replicas == 1, "the server is asked"
+            self.logins = True
+            return
         assert self.replicas + self.ending == 0, "the server has its databases open"
         (container,) = job["spec"]["template"]["spec"]["containers"]
         told = {each["name"]: each["value"] for each in container["env"]}
         assert told["FERRY_BUCKET"] == "b"
         if not self.fails:
+            self.logins = False
             self.held = versions(self.objects[told["BACKUP_KEY"]]) or frozenset()
 
     def well(self, url: str, timeout: int) -> SimpleNamespace:
@@ -158,6 +168,7 @@ def test_the_newest_copy_is_put_back_and_the_server_answers_with_every_pin_and_a
     assert world.replicas == 1
     assert world.held == {(MODEL, 7)}
     assert world.aliases == {"dev": 7}
+    assert world.logins
 
 
 def test_a_pin_of_the_stack_above_must_be_in_the_copy_too(world: World) -> None:
@@ -173,7 +184,7 @@ def test_once_more_is_the_same(world: World) -> None:
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("at", range(1, 11))
+@pytest.mark.parametrize("at", range(1, 16))
 def test_killed_at_any_call_it_is_made_again_and_ends_the_same(
     world: World, at: int, after: bool
 ) -> None:
@@ -186,6 +197,7 @@ def test_killed_at_any_call_it_is_made_again_and_ends_the_same(
         world.restore()
     assert (world.replicas, world.held) == (1, {(MODEL, 7)})
     assert world.aliases["dev"] == 7
+    assert world.logins
 
 
 def test_where_every_copy_is_damaged_nothing_is_touched(world: World) -> None:

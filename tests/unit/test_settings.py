@@ -342,6 +342,38 @@ def test_what_is_past_the_ends_is_out(line: str) -> None:
         Road(schedule=line)
 
 
+def with_people(who: str) -> str:
+    return PLATFORM.replace("    models:\n", f"    people: {who}\n    models:\n")
+
+
+def test_people_have_a_name_and_one_part_and_there_need_be_none() -> None:
+    assert parse(PLATFORM, stack="dev").platform.people == {}
+    found = parse(with_people("{ada: auditor, grace: engineer}"), stack="dev").platform.people
+    assert found == {"ada": "auditor", "grace": "engineer"}
+
+
+@pytest.mark.parametrize(
+    ("who", "said"),
+    [
+        (
+            "{admin: engineer}",
+            "people.admin: found 'admin', expected a name other than admin, jobs",
+        ),
+        ("{jobs: auditor}", "people.jobs: found 'jobs', expected a name other than admin, jobs"),
+        ("{Ada: auditor}", "people.Ada: found 'Ada', expected at most 40 of a-z, 0-9 and -"),
+        ("{'system:masters': auditor}", "expected at most 40 of a-z, 0-9 and -"),
+        ("{ada@bank.example: auditor}", "expected at most 40 of a-z, 0-9 and -"),
+        ("{ada: boss}", "people.ada: found 'boss', expected 'data-scientist', 'auditor' or 'eng"),
+        ("{ada: [auditor]}", "people.ada: found ['auditor'], expected 'data-scientist', 'audit"),
+        ("[ada]", "ferry:platform.people: found ['ada'], expected a mapping"),
+    ],
+)
+def test_people_who_cannot_be_are_a_complaint_with_key_and_line(who: str, said: str) -> None:
+    (complaint,) = complaints(with_people(who))
+    assert complaint.startswith("Pulumi.dev.yaml:8: ferry:platform.people")
+    assert said in complaint
+
+
 def test_a_pin_is_written_as_it_is_read() -> None:
     raw = _CONFIG["ferry:pins"]["credit-default"]
     assert Pin.model_validate(raw).model_dump(mode="json", by_alias=True) == raw
@@ -360,5 +392,6 @@ def test_platform_has_no_key_that_the_contract_does_not_name() -> None:
         "mlflow",
         "features",
         "monitoring",
+        "people",
         "models",
     }
