@@ -37,6 +37,8 @@ class EksClusterArgs:
     log_days: int
     access: Mapping[str, tuple[pulumi.Input[str], str]]
     """By a short name: ARN of a role, and what it may do (`ClusterAdmin`, `View`)."""
+    groups: Mapping[str, pulumi.Input[str]]
+    """By a group of Kubernetes', which has its rights there: ARN of the role that is in it."""
     keep: bool
 
 
@@ -158,6 +160,15 @@ class EksCluster(pulumi.ComponentResource):
                 opts=child,
             )
             given.append(held.id)
+        for group, principal in args.groups.items():
+            entry = aws.eks.AccessEntry(
+                group,
+                cluster_name=cluster.name,
+                principal_arn=principal,
+                kubernetes_groups=[group],
+                opts=child,
+            )
+            given.append(entry.id)
         return given
 
 

@@ -11,6 +11,7 @@ from infra.words import (
     Cidr,
     EncryptionKey,
     Network,
+    Principal,
     Region,
     Repository,
     Role,
@@ -52,6 +53,9 @@ class AwsFoundation(Strict):
     """Addresses that reach the cluster's API from outside its network; none: nobody does."""
     administrators: Annotated[tuple[Role, ...], Field(min_length=1)]
     """Roles that may do everything in the cluster; whoever makes it, may by that nothing."""
+    data_scientists: tuple[Principal, ...] = ()
+    auditors: tuple[Principal, ...] = ()
+    """Who may take on the role that the stack makes for each; none: it makes no such role."""
     certificate: Certificate
     """For every name under the stack's domain."""
     pipelines: Pipelines | None = None

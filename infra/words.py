@@ -147,6 +147,10 @@ Region = Annotated[_Text, _matching("[a-z]{2}(-[a-z]+)+-[1-9]", "a region like e
 Account = Annotated[_Text, _matching("[0-9]{12}", "an account, 12 digits in quotes")]
 _ARN = "arn:aws:"
 Role = Annotated[_Text, _matching(_ARN + "iam::[0-9]{12}:role/[\\w+=,.@/-]+", "the ARN of a role")]
+Principal = Annotated[
+    _Text,
+    _matching(_ARN + "iam::[0-9]{12}:(role|user)/[\\w+=,.@/-]+", "the ARN of a role or a user"),
+]
 EncryptionKey = Annotated[
     _Text, _matching(_ARN + "kms:[a-z0-9-]+:[0-9]{12}:key/[0-9a-f-]+", "the ARN of a key of KMS'")
 ]

@@ -1,5 +1,6 @@
 """What roles of IAM's keep to."""
 
+import re
 from collections.abc import Iterator
 
 from policy.exceptions import UNBOUND
@@ -31,6 +32,7 @@ _ESCALATING = {
     *("iam:DeleteRolePermissionsBoundary", "eks:CreateAccessEntry", "eks:AssociateAccessPolicy"),
     *("eks:CreatePodIdentityAssociation", "eks:UpdatePodIdentityAssociation"),
 }
+_ONE = re.compile(r"arn:aws:iam::\d{12}:(role|user)/[\w+=,.@/-]+")
 _TAG = "aws:RequestTag/kubernetes-"
 
 
@@ -92,7 +94,7 @@ def no_role_is_mighty(resource: Resource, _: Stack) -> Iterator[str]:
 
 @rule("30", "CKV_AWS_60", "CKV_AWS_61", kinds=["Role"])
 def roles_say_who_takes_them_on(resource: Resource, _: Stack) -> Iterator[str]:
-    """A role is taken on by named services, or by tokens whose subject it spells out."""
+    """A role is taken on by services, people with a second factor or tokens that it spells out."""
     if not resource.type.startswith("aws:iam/"):
         return
     for each in allowing(resource, "assumeRolePolicy"):
@@ -100,9 +102,17 @@ def roles_say_who_takes_them_on(resource: Resource, _: Stack) -> Iterator[str]:
             if who == EVERYBODY:
                 yield f"statement {name(each)} is for everybody"
             elif kind == "AWS":
-                yield f"statement {name(each)} is for {who}, which is no service"
+                yield from _one(each, who)
             elif kind == "Federated":
                 yield from _spelt_out(each)
+
+
+def _one(statement: Props, who: str) -> Iterator[str]:
+    """A role has its second factor of whoever logged the person in; of a user, IAM tells it."""
+    if not _ONE.fullmatch(who):
+        yield f"statement {name(statement)} is for {who}, which is no role and no user by name"
+    elif ":user/" in who and conditions(statement).get("aws:MultiFactorAuthPresent") != ["true"]:
+        yield f"statement {name(statement)} must ask {who} for a second factor"
 
 
 def _spelt_out(statement: Props) -> Iterator[str]:

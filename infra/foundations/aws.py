@@ -16,8 +16,11 @@ from infra.account import AwsFoundation
 from infra.foundations import S3, Foundation, Images, Store
 from infra.foundations.aws_databases import database, features, postgres, rights
 from infra.foundations.aws_inside import SERVICES, inside_the_cluster
+from infra.foundations.aws_people import grants as grants_of_people
+from infra.foundations.aws_people import people
 from infra.foundations.aws_pipelines import PIPELINES, grants, pipelines
 from infra.foundations.aws_roles import ways, workload_roles
+from infra.people import group
 from infra.settings import Platform, Settings
 
 _LOG_DAYS = 365
@@ -76,6 +79,7 @@ def account(wanted: Settings, settings: AwsFoundation) -> Foundation:
         for each in _images(platform)
     }
     deploying = pipelines(name, platform, settings, keys, repositories, inside)
+    parts = people(name, settings, keys["data"], inside)
     cluster = EksCluster(
         name,
         EksClusterArgs(
@@ -96,6 +100,7 @@ def account(wanted: Settings, settings: AwsFoundation) -> Foundation:
                 **({"deploy": (deploying.deploy, "ClusterAdmin")} if deploying else {}),
                 **({"preview": (deploying.preview, "View")} if deploying else {}),
             },
+            groups={group(platform.environment, part): role for part, role in parts.items()},
             keep=keep,
         ),
         inside,
@@ -140,13 +145,13 @@ def account(wanted: Settings, settings: AwsFoundation) -> Foundation:
             region=settings.region,
             root=None,
             accounts={},
-            principals=roles | ({PIPELINES: deploying.deploy} if deploying else {}),
+            principals=roles | parts | ({PIPELINES: deploying.deploy} if deploying else {}),
             ways=ways(settings),
             lives_in=None,
             s3=S3(
                 key=keys["data"],
                 log_bucket=logs.name,
-                grants=grants() if deploying else (),
+                grants=[*(grants() if deploying else ()), *grants_of_people(settings)],
             ),
         ),
         images=_registry(settings, repositories, provider),

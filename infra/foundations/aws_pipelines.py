@@ -52,16 +52,16 @@ def pipelines(
         return None
     cluster = f"arn:aws:eks:{settings.region}:{settings.account}:cluster/{name}"
     look: list[Statement] = [
-        _allow(["eks:DescribeCluster"], [cluster]),
-        *_state(asked, ["s3:GetObject"]),
+        allow(["eks:DescribeCluster"], [cluster]),
+        *state(asked, ["s3:GetObject"]),
     ]
     images = [each.arn for each in repositories.values()]
     deploy: list[Statement] = [
-        _allow(["eks:DescribeCluster"], [cluster]),
-        *_state(asked, ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]),
-        _allow(_KEY_USE, [asked.state_key, keys["data"]]),
-        _allow([*_PULL, *_PUSH], images),
-        _allow(["ecr:GetAuthorizationToken"], ["*"]),  # IAM knows no narrower
+        allow(["eks:DescribeCluster"], [cluster]),
+        *state(asked, ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]),
+        allow(_KEY_USE, [asked.state_key, keys["data"]]),
+        allow([*_PULL, *_PUSH], images),
+        allow(["ecr:GetAuthorizationToken"], ["*"]),  # IAM knows no narrower
     ]
     return DeployRoles(
         f"{name}-pipelines",
@@ -75,10 +75,11 @@ def pipelines(
     )
 
 
-def _state(asked: Pipelines, actions: Sequence[str]) -> list[Statement]:
+def state(asked: Pipelines, actions: Sequence[str]) -> list[Statement]:
+    """The `actions` on the objects of the state, and to list them; its key is another's."""
     bucket = f"arn:aws:s3:::{asked.state_bucket}"
-    return [_allow(["s3:ListBucket"], [bucket]), _allow(actions, [f"{bucket}/*"])]
+    return [allow(["s3:ListBucket"], [bucket]), allow(actions, [f"{bucket}/*"])]
 
 
-def _allow(actions: Sequence[str], resources: Sequence[pulumi.Input[str]]) -> Statement:
+def allow(actions: Sequence[str], resources: Sequence[pulumi.Input[str]]) -> Statement:
     return {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}

@@ -17,6 +17,7 @@ def _expiring(**selection: Any) -> str:  # noqa: ANN401 - JSON
     return json.dumps({"rules": [{"rulePriority": 1, "selection": {**whole, **selection}}]})
 
 
+_USER = "arn:aws:iam::123456789012:user/ada"
 _TOKEN = "token.actions.githubusercontent.com"
 _PARAMETERS = "rds/parameterGroup:ParameterGroup"
 _KEYED = "applyServerSideEncryptionByDefault"
@@ -81,6 +82,11 @@ MUTATIONS = [
             Principal={"Federated": "issuer"},
             Condition={"StringLike": {f"{_TOKEN}:sub": "repo:bank/*", f"{_TOKEN}:aud": "sts"}},
         ),
+    ),
+    *(
+        mutation
+        for who in ("arn:aws:iam::123456789012:root", _USER, _USER.replace("ada", "*"))
+        for mutation in of("30", "Role", "assumeRolePolicy", _document(Principal={"AWS": [who]}))
     ),
     *of("31", "SecurityGroup", "description", GONE, ""),
     *of("31", "SecurityGroup", "ingress", [{"cidrBlocks": ["0.0.0.0/0"]}]),

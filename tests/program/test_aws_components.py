@@ -50,6 +50,7 @@ def eks(build: Build, *, public: tuple[str, ...] = (), keep: bool = True) -> Rec
         log_key=KEY,
         log_days=365,
         access={"admin": (f"arn:aws:iam::{ACCOUNT}:role/admin", "ClusterAdmin")},
+        groups={"ferry:live:auditors": f"arn:aws:iam::{ACCOUNT}:role/auditor"},
         keep=keep,
     )
     return build(lambda: known.append(EksCluster("ferry-live", args)))
@@ -130,6 +131,13 @@ def test_connections_are_logged_by_a_role_that_writes_there_alone(build: Build) 
     assert seen.one("LogGroup")["kmsKeyId"] == KEY
 
 
+def test_a_role_that_is_in_a_group_has_the_groups_rights_and_no_policy(build: Build) -> None:
+    seen = eks(build)
+    entry = seen.one("AccessEntry", "ferry:live:auditors")
+    assert entry["kubernetesGroups"] == ["ferry:live:auditors"]
+    assert seen.one("AccessPolicyAssociation")["principalArn"].endswith(":role/admin")
+
+
 def test_who_made_a_cluster_may_do_nothing_in_it(build: Build) -> None:
     seen = eks(build)
     assert seen.one("Cluster")["accessConfig"] == {
@@ -137,7 +145,8 @@ def test_who_made_a_cluster_may_do_nothing_in_it(build: Build) -> None:
         "bootstrapClusterCreatorAdminPermissions": False,
     }
     assert {each["principalArn"] for each in seen.of("AccessEntry")} == {
-        f"arn:aws:iam::{ACCOUNT}:role/admin"
+        f"arn:aws:iam::{ACCOUNT}:role/admin",
+        f"arn:aws:iam::{ACCOUNT}:role/auditor",
     }
     assert seen.one("AccessPolicyAssociation")["policyArn"] == (
         "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"

@@ -65,6 +65,8 @@ def test_a_volume_is_copied_into_the_bucket_on_aws_too() -> None:
             "expected private addresses, from",
         ),
         ("role/platform-engineers", "user/me", "administrators[0]: found "),
+        ("role/risk", "group/risk", "auditors[0]: found "),
+        ("role/data-scientists", "root", "dataScientists[0]: found "),
         ("repository: bank/ferry", "repository: ferry", "repository: found 'ferry'"),
         ("arn:aws:acm", "arn:aws:kms", "certificate: found "),
     ],

@@ -109,7 +109,7 @@ ROWS: Final[Mapping[str, Row]] = {
         "create_access_entry",
         "the emulator's EKS gives nobody access; who logs in is the API server's administrator",
         "{clusterName}:{principalArn}",
-        *("clusterName", "principalArn"),
+        *("clusterName", "principalArn", "kubernetesGroups"),
     ),
     "aws:eks/accessPolicyAssociation:AccessPolicyAssociation": _echo(
         "associate_access_policy",
