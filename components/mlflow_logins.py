@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -30,19 +30,31 @@ _IN_THEM = (
     *("run", "logged_model", "registered_model_version", "trace", "assessment"),
     "review_queue",
 )
-_UNUSED = (
-    *("prompt", "scorer", "mcp_server"),
-    *("gateway_secret", "gateway_endpoint", "gateway_model_definition"),
-)
+_UNUSED_BY_THE_STACK = [
+    (kind, "*", "DENY")
+    for kind in (
+        *("prompt", "scorer", "mcp_server"),
+        *("gateway_secret", "gateway_endpoint", "gateway_model_definition"),
+    )
+]
 _ROLES = {
     "data-scientist": [(kind, "*", "READ") for kind in _TOP],
     # Nobody can be kept from making a container of its own. What is granted of its content holds
     # there, too, so it stays empty.
     "auditor": [
         *((kind, "*", "READ") for kind in (*_TOP, *_IN_THEM)),
-        *((kind, "*", "DENY") for kind in _UNUSED),
+        *_UNUSED_BY_THE_STACK,
     ],
 }
+
+
+def grants(models: Sequence[str]) -> dict[str, list[tuple[str, str, str]]]:
+    """By role: a type of resource, the name of one or `*`, and what it may do with that.
+
+    Jobs do with their models what `app.train`, `app.register` and `app.challenge` ask for.
+    """
+    written = [(kind, model, "EDIT") for model in sorted(models) for kind in _TOP]
+    return {**_ROLES, JOBS: [*written, *_UNUSED_BY_THE_STACK]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +159,7 @@ def _wanted(
         {
             "url": args.server.internal_url,
             "admin": {"username": args.server.username, "password": args.server.password},
-            "roles": {**_ROLES, JOBS: list(_of_jobs(args.models))},
+            "roles": grants(args.models),
             "users": {
                 user: {
                     "password": password,
@@ -158,13 +170,6 @@ def _wanted(
         },
         sort_keys=True,
     )
-
-
-def _of_jobs(models: Sequence[str]) -> Iterator[tuple[str, str, str]]:
-    """What `app.train`, `app.register` and `app.challenge` do; it deletes nothing."""
-    for model in sorted(models):
-        yield from ((kind, model, "EDIT") for kind in _TOP)
-    yield from ((kind, "*", "DENY") for kind in _UNUSED)
 
 
 def _digest(image: pulumi.Output[str], wanted: pulumi.Output[str]) -> pulumi.Output[str]:

@@ -3,6 +3,7 @@
 Each leaves it as it was found; the last, in the order of their names, takes it down.
 """
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -10,10 +11,16 @@ import pytest
 from tests.lab.clone import Clone, cloned, purged
 from tests.lab.whole.jobs import MODEL, STACK, Jobs
 
+PEOPLE = {"ada": "data-scientist", "alan": "auditor", "grace": "engineer"}
+
 
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    with purged(cloned(tmp_path_factory.mktemp("whole") / "ferry", STACK, MODEL)) as made:
+    made = cloned(tmp_path_factory.mktemp("whole") / "ferry", STACK, MODEL)
+    named = f"    people: {json.dumps(PEOPLE)}\n"
+    made.file.write_text(made.file.read_text().replace("    models:\n", f"{named}    models:\n"))
+    made.run("git", "commit", "--quiet", "--all", "--message", "People")
+    with purged(made):
         yield made
 
 

@@ -1,7 +1,9 @@
 """What MLflow answers to whoever has no login, and to a user to whom nothing was given."""
 
+import base64
 import json
 import re
+import subprocess
 import uuid
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,12 @@ import pytest
 import requests
 
 from tests.lab.clone import Clone
-from tests.lab.whole.jobs import STACK
+from tests.lab.whole.jobs import MODEL, STACK
 
 pytestmark = pytest.mark.lab
 
 API = "/api/2.0/mlflow"
+ROLES = {"platform", "monitoring", "models", "jobs"}
 LISTED = Path(__file__).parent / "mlflow_routes.py"
 # All that is told to everybody: that it lives, what it can do, and the files of its pages.
 OPEN = {
@@ -184,3 +187,99 @@ def test_a_user_may_begin_something_of_its_own(fresh: Server) -> None:
     assert fresh.ask("POST", f"{API}/experiments/create", {"name": "own"}).ok
     assert fresh.ask("POST", f"{API}/registered-models/create", {"name": "own"}).ok
     assert "admin" in fresh.ask("GET", f"{API}/users/list").text
+
+
+@pytest.fixture(scope="module")
+def people(clone: Clone, nobody: Server) -> dict[str, Server]:
+    """Each of the stack file's, and the jobs with the login that their Secret has."""
+    logins = clone.output("credentials")["people"].values()
+    known = {each["username"]: nobody.known_as(**_named(each)) for each in logins}
+    held = ("get", "secrets", f"--namespace={STACK}-jobs", "--output=json")
+    for each in json.loads(clone.kubectl(*held))["items"]:
+        if password := each["data"].get("MLFLOW_TRACKING_PASSWORD"):
+            known["jobs"] = nobody.known_as("jobs", base64.b64decode(password).decode())
+    assert known.keys() == {"ada", "alan", "grace", "jobs"}
+    return known
+
+
+def _named(login: dict[str, str]) -> dict[str, str]:
+    return {"name": login["username"], "password": login["password"]}
+
+
+# Of everybody: what is the administrator's, what is the model's, and who may.
+ASKED = {
+    "read theirs": ("GET", "experiments/get?experiment_id={experiment}", {"ada", "alan"}),
+    "read a run": ("GET", "runs/get?run_id={run}", {"ada", "alan"}),
+    "read the model": ("GET", f"registered-models/get?name={MODEL}", {"ada", "alan", "jobs"}),
+    "write to a run": ("POST", "runs/log-metric", set()),
+    "delete a run": ("POST", "runs/delete", set()),
+    "make a run": ("POST", "runs/create", set()),
+    "change the model": ("PATCH", "registered-models/update", {"jobs"}),
+    "delete the model": ("DELETE", "registered-models/delete", set()),
+    "make a user": ("POST", "users/create", set()),
+}
+
+
+@pytest.mark.parametrize("what", ASKED)
+def test_each_of_the_people_and_the_jobs_may_do_their_part_alone(
+    people: dict[str, Server], run: dict[str, str], what: str
+) -> None:
+    method, path, may = ASKED[what]
+    body = {
+        "experiment_id": run["experiment"], "run_id": run["run"], "name": MODEL,
+        "key": "auc", "value": 1.0, "timestamp": 1, "username": "more", "password": "p" * 12,
+    }  # fmt: skip
+    asked = f"{API}/{path.format(**run)}"
+    for who in ("ada", "alan", "jobs"):
+        answer = people[who].ask(method, asked, None if method == "GET" else body)
+        assert answer.status_code == (200 if who in may else 403), (who, answer.text)
+
+
+def test_an_engineer_is_an_administrator_and_nobody_else_of_the_people(
+    people: dict[str, Server],
+) -> None:
+    told = {
+        name: each.ask("GET", f"{API}/users/current").json()["user"]
+        for name, each in people.items()
+    }
+    assert {name: user["is_admin"] for name, user in told.items()} == {
+        **{"ada": False, "alan": False, "grace": True, "jobs": False},
+    }
+    assert all(user["username"] == name for name, user in told.items())
+
+
+def may(clone: Clone, group: str, verb: str, what: str, role: str) -> bool:
+    """Whether Kubernetes lets somebody of the group, who has no right beside it."""
+    kind, _, part = what.partition("/")
+    asked = ("auth", "can-i", verb, kind, f"--namespace={STACK}-{role}", f"--subresource={part}")
+    by = ("--as=x", f"--as-group=ferry:{STACK}:{group}")
+    done = subprocess.run(
+        ["kubectl", *asked, *by], env=clone.environment,
+        stdout=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    return done.stdout.strip() == "yes"
+
+
+@pytest.mark.parametrize(
+    ("group", "verb", "what", "allowed"),
+    [
+        ("data-scientists", "list", "jobs.batch", {"jobs", "models"}),
+        ("data-scientists", "get", "pods/log", {"jobs", "models"}),
+        ("data-scientists", "watch", "rollouts.argoproj.io", {"models"}),
+        ("data-scientists", "get", "secrets", set()),
+        ("data-scientists", "create", "pods/exec", set()),
+        ("data-scientists", "create", "jobs.batch", set()),
+        ("auditors", "list", "networkpolicies.networking.k8s.io", ROLES),
+        ("auditors", "list", "rolebindings.rbac.authorization.k8s.io", ROLES),
+        ("auditors", "get", "pods", ROLES),
+        ("auditors", "get", "pods/log", set()),
+        ("auditors", "get", "secrets", set()),
+        ("auditors", "get", "configmaps", set()),
+        ("auditors", "create", "pods/exec", set()),
+        ("auditors", "delete", "pods", set()),
+    ],
+)
+def test_a_group_of_people_looks_at_its_namespaces_alone(
+    clone: Clone, up: str, group: str, verb: str, what: str, allowed: set[str]
+) -> None:
+    assert {role for role in ROLES if may(clone, group, verb, what, role)} == allowed
