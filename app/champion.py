@@ -20,6 +20,8 @@ from app.serving import model as served
 CANDIDATE = "candidate"
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """MLflow's codes for no such model or run, and for no such alias."""
+_HIDDEN = "PERMISSION_DENIED"
+"""What a job is told of a run that is not there, or in an experiment of somebody's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +61,8 @@ def _loaded(version: ModelVersion) -> served.Model | str:
         except (console.Refused, served.Unfit) as error:
             return str(error)
         except MlflowException as error:
-            if error.error_code in _ABSENT:  # the run is gone, and with it the files
-                return error.message
+            if error.error_code in (*_ABSENT, _HIDDEN):  # the run is gone, and with it the files
+                return f"run {version.run_id}: {error.message}"
             raise
 
 

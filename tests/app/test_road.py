@@ -17,7 +17,9 @@ import onnx
 import pandas as pd
 import pytest
 from conftest import MODEL, ROOT, SCHEMA, Trained
+from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 from mlflow.types import ColSpec, DataType, Schema
 from moto.server import ThreadedMotoServer
 from typer import Typer
@@ -283,6 +285,21 @@ def test_a_champion_whose_run_is_gone_does_not_stop_training(client: mlflow.Mlfl
     found = champion.find(client, "orphaned")
     assert found
     assert "0" * 32 in str(found.model)
+
+
+def test_a_champion_whose_run_a_job_may_not_see_is_named_with_it(
+    client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: object) -> None:
+        raise MlflowException("Permission denied", PERMISSION_DENIED)
+
+    monkeypatch.setattr(champion.fetch, "fetch", denied)
+    client.create_registered_model("elsewhere")
+    client.create_model_version("elsewhere", "file:///none", "0" * 32)
+    client.set_registered_model_alias("elsewhere", "candidate", "1")
+    found = champion.find(client, "elsewhere")
+    assert found
+    assert found.model == f"run {'0' * 32}: Permission denied"
 
 
 def test_changed_artifacts_are_not_registered(run: str, client: mlflow.MlflowClient) -> None:
