@@ -196,7 +196,7 @@ def people(clone: Clone, nobody: Server) -> dict[str, Server]:
     known = {each["username"]: nobody.known_as(**_named(each)) for each in logins}
     held = ("get", "secrets", f"--namespace={STACK}-jobs", "--output=json")
     for each in json.loads(clone.kubectl(*held))["items"]:
-        if password := each["data"].get("MLFLOW_TRACKING_PASSWORD"):
+        if password := each.get("data", {}).get("MLFLOW_TRACKING_PASSWORD"):
             known["jobs"] = nobody.known_as("jobs", base64.b64decode(password).decode())
     assert known.keys() == {"ada", "alan", "grace", "jobs"}
     return known
@@ -228,6 +228,7 @@ def test_each_of_the_people_and_the_jobs_may_do_their_part_alone(
     body = {
         "experiment_id": run["experiment"], "run_id": run["run"], "name": MODEL,
         "key": "auc", "value": 1.0, "timestamp": 1, "username": "more", "password": "p" * 12,
+        "description": "",
     }  # fmt: skip
     asked = f"{API}/{path.format(**run)}"
     for who in ("ada", "alan", "jobs"):
