@@ -37,7 +37,7 @@ against an account.
 _WITHOUT_RULE = {
     "S3.1": ("open", "The account's, not a stack's: a step of the first day ([aws.md](aws.md))."),
     "S3.4": ("pass", "Withdrawn: S3 encrypts whatever comes. Rule 9 asks for a key of KMS."),
-    "S3.7": ("open", "No bucket is copied to another region."),
+    "S3.7": ("setting", "`replica` of the stack file; rule 7b."),
     "S3.10": ("pass", "Not of this standard: rule 7 has versions end."),
     "S3.11": ("open", "Not of this standard: nobody is told of events of a bucket."),
     "EKS.6": ("pass", "The provider's own tags are on all that it makes."),

@@ -19,6 +19,7 @@ def _expiring(**selection: Any) -> str:  # noqa: ANN401 - JSON
 
 _TOKEN = "token.actions.githubusercontent.com"
 _PARAMETERS = "rds/parameterGroup:ParameterGroup"
+_COPIED = "BucketReplicationConfig"
 _KEYED = "applyServerSideEncryptionByDefault"
 MUTATIONS = [
     *(
@@ -36,6 +37,11 @@ MUTATIONS = [
     *of("6", "BucketOwnershipControls", "rule.objectOwnership", "ObjectWriter", GONE),
     *of("7", "BucketLifecycleConfiguration", "rules", GONE, []),
     *of("7", "BucketLifecycleConfiguration", "rules[].noncurrentVersionExpiration", GONE),
+    *of("7b", _COPIED, "rules[].status", "Disabled", GONE),
+    *of("7b", _COPIED, "rules[].filter.prefix", "data/", GONE),
+    *of("7b", _COPIED, "rules[].deleteMarkerReplication.status", "Enabled", GONE),
+    *of("7b", _COPIED, "rules[].sourceSelectionCriteria", GONE),
+    *of("7b", _COPIED, "rules[].destination.encryptionConfiguration", GONE),
     *of("9", "BucketServerSideEncryptionConfiguration", f"rules[].{_KEYED}.sseAlgorithm", "AES256"),
     *of("11", "Bucket", "forceDestroy", True),
     *of("12", "Key", "enableKeyRotation", False, GONE),
