@@ -13,7 +13,9 @@ from tests.lab.whole.jobs import MODEL, STACK, Jobs
 
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    with purged(cloned(tmp_path_factory.mktemp("whole") / "ferry", STACK, MODEL)) as made:
+    made = cloned(tmp_path_factory.mktemp("whole") / "ferry", STACK, MODEL)
+    made.borrow_libraries()
+    with purged(made):
         yield made
 
 
