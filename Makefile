@@ -17,6 +17,7 @@ LAB := eval "$$($(PYTHON) -m lab env $(STACK))" &&
 FERRY := .venv/bin/ferry
 # A stack that names one below it takes releases from there; any other has its own built.
 PINNED_BY = $(if $(shell grep '^ *below:' Pulumi.$(STACK).yaml),promote,release)
+EACH_CORE := --numprocesses auto --dist worksteal
 EXPORT := --frozen --quiet --no-emit-project --no-header --no-annotate
 
 .PHONY: help up down purge env preview preview-offline rehearse refresh destroy drift release promote deliver \
@@ -109,8 +110,8 @@ purge: .venv ## Stop the lab of STACK, delete its data, and take the pins out th
 
 unit: .venv app/.venv ## Unit tests, with mocks: seconds
 	@command -v redis-server > /dev/null || $(PYTHON) -c 'from lab.toolchain import debian; debian(["redis-server"])'
-	$(PYTHON) -m pytest
-	$(APP) -m pytest -c app/pyproject.toml --rootdir . -m "not slow" tests/app
+	$(PYTHON) -m pytest $(EACH_CORE)
+	$(APP) -m pytest -c app/pyproject.toml --rootdir . $(EACH_CORE) -m "not slow" tests/app
 
 validate-subset: app/.venv ## Great Expectations over the rows kept in Git, and over corruptions of them
 	$(APP) -m pytest -c app/pyproject.toml --rootdir . tests/app/test_data.py tests/app/test_suites.py

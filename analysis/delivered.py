@@ -17,6 +17,7 @@ import aiohttp
 
 from analysis import words
 from analysis.cluster import Cluster, Unanswered
+from analysis.stuck import Watch
 
 LOOK_SECONDS = 1.0
 HASH = "rollouts-pod-template-hash"
@@ -47,23 +48,30 @@ async def wait(
 ) -> dict[str, Any]:
     """The document of the end: `delivered`, `reason`, and the judge's `verdict` if there is one.
 
-    With `at_once` the release goes live as soon as its pods are ready, whatever is judged.
+    With `at_once` the release goes live as soon as its pods are ready, whatever is judged. One
+    whose pods do not get ready in time is aborted, should the controller forget it.
     """
     end = time.monotonic() + deadline
+    watch = Watch()
     told = ""
     seen: Object | None = None
     while True:
         try:
             found = await cluster.get(_ROLLOUTS, "rollouts", rollout)
-            unseen = await _unseen(cluster, found, image)
-            state, seen = f"{unseen}{_state(found)}", None if unseen else found
+            unseen, release = await _release(cluster, found, image)
+            state, seen = f"{unseen}{_state(found)}", found if release else None
             if seen and _healthy(seen):
                 return {"delivered": True, "reason": f"{rollout} is healthy", "image": image}
             if seen and _given_up(seen):
                 return await _failure(cluster, seen, image, state)
+            change = {}
             if seen and at_once and not seen["status"].get("promoteFull"):
-                change = {"status": {"promoteFull": True}}
-                await cluster.patch(_ROLLOUTS, "rollouts", f"{rollout}/status", change)
+                change["promoteFull"] = True
+            if seen and release and watch.late(seen, release):
+                change["abort"] = True
+            if change:
+                of = f"{rollout}/status"
+                await cluster.patch(_ROLLOUTS, "rollouts", of, {"status": change})
         except _Superseded as other:
             return {"delivered": False, "reason": str(other), "image": image}
         except Unanswered as error:
@@ -86,8 +94,10 @@ def _state(rollout: Object) -> str:
     return f"{status.get('phase', 'no status')}{f', {message}' if message else ''}"
 
 
-async def _unseen(cluster: Cluster, rollout: Object, image: str) -> str:
-    """Why the Rollout's status is not yet one of the release with the image; empty when it is.
+async def _release(
+    cluster: Cluster, rollout: Object, image: str
+) -> tuple[str, None] | tuple[str, Object]:
+    """The ReplicaSet of the release with the image; before, why the status is not yet of it.
 
     The release is what the Deployment holds that the Rollout refers to. The status is of it once
     the controller has seen the last change of both, and made the ReplicaSet of its pods.
@@ -101,12 +111,11 @@ async def _unseen(cluster: Cluster, rollout: Object, image: str) -> str:
         ("Deployment", "workloadObservedGeneration", written),
     ):
         if str(status.get(observed)) != str(of["metadata"].get("generation")):
-            return f"the controller has not seen the {name}'s last change; "
+            return f"the controller has not seen the {name}'s last change; ", None
     release = status.get("currentPodHash")
     sets = await cluster.list("apps/v1", "replicasets", f"{HASH}={release}") if release else []
-    if not any(image in _images(each) for each in sets):
-        return f"no ReplicaSet has {image} yet; "
-    return ""
+    found = next((each for each in sets if image in _images(each)), None)
+    return ("", found) if found else (f"no ReplicaSet has {image} yet; ", None)
 
 
 def _images(workload: Object) -> list[str]:

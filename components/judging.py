@@ -147,7 +147,7 @@ def delivered(
         grant(
             name,
             namespace=namespace,
-            rules=_rules(model, deployment, at_once=at_once),
+            rules=_rules(model, deployment),
             account=account,
             home=namespace,
             opts=opts,
@@ -186,13 +186,10 @@ def delivered(
     )
 
 
-def _rules(
-    model: str, deployment: pulumi.Input[str], *, at_once: bool
-) -> list[k8s.rbac.v1.PolicyRuleArgsDict]:
+def _rules(model: str, deployment: pulumi.Input[str]) -> list[k8s.rbac.v1.PolicyRuleArgsDict]:
     """What shows how the model's Rollout is and why an analysis failed; what ends its steps."""
-    whole = [rule("argoproj.io", ["rollouts/status"], ["patch"], [model])] if at_once else []
     return [
-        *whole,
+        rule("argoproj.io", ["rollouts/status"], ["patch"], [model]),
         rule("argoproj.io", ["rollouts"], ["get"], [model]),
         rule("apps", ["deployments"], ["get"], [deployment]),
         rule("apps", ["replicasets"], LOOK),

@@ -38,6 +38,15 @@ class Budget(Strict):
     subscribers: Annotated[tuple[Address, ...], Field(min_length=1, max_length=10)]
 
 
+class Replica(Strict):
+    """A bucket elsewhere that takes a copy of every version of the stack's, and its key."""
+
+    bucket: Word
+    """Its name: versioned, with object lock, of the same account."""
+    key: EncryptionKey
+    """Of the region that it is in."""
+
+
 class AwsFoundation(Strict):
     """An account that is this stack's alone, where it makes its own Kubernetes."""
 
@@ -60,3 +69,4 @@ class AwsFoundation(Strict):
     """For every name under the stack's domain."""
     pipelines: Pipelines | None = None
     budget: Budget | None = None
+    replica: Replica | None = None

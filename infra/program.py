@@ -8,6 +8,7 @@ import pulumi
 from components.bucket import Bucket, BucketArgs
 from components.bucket_access import BucketAccess, BucketAccessArgs
 from components.bucket_guard import guard
+from components.bucket_replica import BucketReplica, BucketReplicaArgs
 from components.delivery import How
 from components.mlflow_database import Volume
 from components.mlflow_logins import MlflowLogins
@@ -85,6 +86,19 @@ def _bucket(platform: Platform, foundation: Foundation) -> BucketAccess:
     )
     if store.s3:
         guard(name, bucket=bucket.name, log_bucket=store.s3.log_bucket, opts=opts)
+        if store.s3.replica:
+            BucketReplica(
+                name,
+                BucketReplicaArgs(
+                    account=store.s3.account,
+                    region=store.region,
+                    bucket=bucket.name,
+                    key=store.s3.key,
+                    copies=store.s3.replica.bucket,
+                    copies_key=store.s3.replica.key,
+                ),
+                opts,
+            )
     return BucketAccess(
         name,
         BucketAccessArgs(

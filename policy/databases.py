@@ -28,6 +28,18 @@ def databases_survive_mistakes(resource: Resource, _: Stack) -> Iterator[str]:
         yield f"skipFinalSnapshot must be {not resource.protect}"
 
 
+@rule("11d", "FSBP RDS.9", "FSBP RDS.13", "FSBP RDS.17", kinds=_INSTANCE)
+def databases_keep_up_and_tell(resource: Resource, _: Stack) -> Iterator[str]:
+    """A database takes small updates by itself, keeps its log elsewhere and its snapshots' tags."""
+    if not _is_rds(resource):
+        return
+    for key in ("autoMinorVersionUpgrade", "copyTagsToSnapshot"):
+        if resource.props.get(key) is not True:
+            yield f"{key} must be true"
+    if "postgresql" not in (resource.props.get("enabledCloudwatchLogsExports") or ()):
+        yield "enabledCloudwatchLogsExports must have postgresql"
+
+
 @rule("21b", "FSBP RDS.2", "CKV_AWS_17", kinds=_INSTANCE)
 def databases_are_not_public(resource: Resource, _: Stack) -> Iterator[str]:
     """A database has no public address, and a subnet group and a security group of its own."""
@@ -71,6 +83,7 @@ def databases_take_tls_alone(resource: Resource, _: Stack) -> Iterator[str]:
 
 RULES = (
     databases_survive_mistakes,
+    databases_keep_up_and_tell,
     databases_are_not_public,
     databases_are_encrypted,
     databases_know_roles,

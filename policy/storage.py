@@ -90,6 +90,20 @@ def old_versions_go_in_time(resource: Resource, stack: Stack) -> Iterator[str]:
             yield f"no lifecycle rule with {key} beside it"
 
 
+@rule("7b", "CKV_AWS_144", kinds=["BucketReplicationConfig"])
+def copies_are_whole_and_stay(resource: Resource, _: Stack) -> Iterator[str]:
+    """What copies a bucket copies all of it, encrypted, and no deletion."""
+    for each in resource.props.get("rules") or ():
+        if each.get("status") != "Enabled" or at(each, "filter.prefix") != "":
+            yield "each rule must be Enabled, for the prefix ''"
+        if at(each, "deleteMarkerReplication.status") != "Disabled":
+            yield "deleteMarkerReplication must be Disabled"
+        if at(each, "sourceSelectionCriteria.sseKmsEncryptedObjects.status") != "Enabled":
+            yield "sseKmsEncryptedObjects must be Enabled: objects with a key are left out else"
+        if not at(each, "destination.encryptionConfiguration.replicaKmsKeyId"):
+            yield "replicaKmsKeyId must be given"
+
+
 @rule("8", "CKV_AWS_21", "Config S3_BUCKET_VERSIONING_ENABLED", kinds=_BUCKET, by_others=True)
 def every_write_is_a_version(resource: Resource, stack: Stack) -> Iterator[str]:
     """A bucket keeps versions."""
@@ -134,6 +148,7 @@ RULES = (
     requests_to_buckets_are_logged,
     objects_are_the_buckets_owners,
     old_versions_go_in_time,
+    copies_are_whole_and_stay,
     every_write_is_a_version,
     buckets_are_encrypted,
     buckets_can_be_locked,

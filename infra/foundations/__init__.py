@@ -11,6 +11,7 @@ from components.bucket_access import Grant
 from components.image import ImageRegistry
 from components.mlflow_database import Postgres
 from components.object_store import Keys
+from infra.account import Replica
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,8 @@ class S3:
     """Where requests to buckets are written down."""
     grants: Sequence[Grant]
     """Of accounts that are no part's of the platform: its pipelines."""
+    account: str
+    replica: Replica | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -152,6 +152,8 @@ def account(wanted: Settings, settings: AwsFoundation) -> Foundation:
                 key=keys["data"],
                 log_bucket=logs.name,
                 grants=[*(grants() if deploying else ()), *grants_of_people(settings)],
+                account=settings.account,
+                replica=settings.replica,
             ),
         ),
         images=_registry(settings, repositories, provider),

@@ -36,7 +36,9 @@ def _rehearse(stack: str, progress: Progress) -> None:
     played = part(stack, file.read_text())
     with (
         tempfile.TemporaryDirectory(prefix="ferry-rehearsal-") as folder,
-        stage(Path(folder), account=played.account, region=played.region) as on,
+        stage(
+            Path(folder), account=played.account, region=played.region, copies=played.copies
+        ) as on,
     ):
         before = remains.left(on)
         progress.say(f"an emulated account {played.account} and an API server without nodes are up")

@@ -31,6 +31,12 @@ class Part:
         return self.content["config"][_PLATFORM]["foundation"]["administrators"]
 
     @property
+    def copies(self) -> str | None:
+        """The bucket that takes copies: a person makes it before the stack."""
+        foundation = self.content["config"][_PLATFORM]["foundation"]
+        return (foundation.get("replica") or {}).get("bucket")
+
+    @property
     def pins(self) -> dict[str, dict[str, Any]]:
         return self.content["config"].get(_PINS) or {}
 

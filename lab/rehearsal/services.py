@@ -45,6 +45,12 @@ def default_security_group(aws: str, region: str) -> str:
     return ec2.describe_security_groups(GroupNames=["default"])["SecurityGroups"][0]["GroupId"]
 
 
+def versioned_bucket(aws: str, region: str, name: str) -> None:
+    s3 = client("s3", aws, region)
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": region})
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+
+
 def client(service: str, aws: str, region: str) -> Any:  # noqa: ANN401 - boto3 has no types of its own
     """Of a service of the emulated AWS at that URL."""
     login = {"aws_access_key_id": KEY, "aws_secret_access_key": KEY}

@@ -56,8 +56,10 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stage(folder: Path, *, account: str, region: str) -> Generator[Stage]:
-    """Put up in an empty folder; whatever runs ends with the block."""
+def stage(
+    folder: Path, *, account: str, region: str, copies: str | None = None
+) -> Generator[Stage]:
+    """Put up in an empty folder; whatever runs ends with the block. `copies` is a bucket there."""
     toolchain.ensure(_TOOLS)
     for name in ("bin", "backend", "home", "plane", "built"):
         (folder / name).mkdir()
@@ -69,6 +71,8 @@ def stage(folder: Path, *, account: str, region: str) -> Generator[Stage]:
     environment.without_log(folder / "home")
     with contextlib.ExitStack() as up:
         aws = up.enter_context(services.emulated_aws(folder, account))
+        if copies is not None:
+            services.versioned_bucket(aws, region, copies)
         registry = up.enter_context(services.image_registry(folder))
         plane = up.enter_context(control_plane(folder / "plane"))
         api = Client(kubeconfig.load(str(plane.kubeconfig), None))

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from analysis import delivered
+from analysis import delivered, stuck
 from analysis.cluster import Cluster
 
 IMAGE, OLD = "sha256:" + "ab" * 32, "sha256:" + "cd" * 32
@@ -31,7 +31,7 @@ class Api:
         self.states: dict[str, Any] = {}
         self.tokens: set[str] = set()
         self.patches: list[Any] = []
-        self.full = False
+        self.full, self.ends, self.ready = False, True, 2
         self.then: Callable[[int], None] = lambda _: None
         self.asked = 0
 
@@ -42,7 +42,11 @@ class Api:
                 "generation": self.generation,
                 "annotations": {REVISION: "4"},
             },
-            "spec": {"workloadRef": {"name": "loans-template"}},
+            "spec": {
+                "workloadRef": {"name": "loans-template"},
+                "progressDeadlineSeconds": 0,
+                "progressDeadlineAbort": self.ends,
+            },
             "status": {
                 "phase": self.phase,
                 "abort": self.abort,
@@ -65,6 +69,7 @@ class Api:
             case _, _, "rollouts/loans/status" if request.method == "PATCH":
                 self.patches.append((request.content_type, await request.json()))
                 self.full = True
+                self.abort = bool(self.patches[-1][1]["status"].get("abort"))
                 return web.json_response(self.rollout())
             case "/apis/argoproj.io/v1alpha1", _, "rollouts/loans":
                 self.asked += 1
@@ -74,7 +79,9 @@ class Api:
                 written = {"metadata": {"generation": 5}, **template(self.written)}
                 return web.json_response(written)
             case "/apis/apps/v1", _, "replicasets" if of_release:
-                return web.json_response({"items": [template(self.image)]})
+                pods = {"replicas": 2, **template(self.image)["spec"]}
+                found = {"spec": pods, "status": {"availableReplicas": self.ready}}
+                return web.json_response({"items": [found]})
             case "/apis/argoproj.io/v1alpha1", _, "analysisruns" if of_release:
                 return web.json_response({"items": self.runs})
             case "/api/v1", _, "pods" if selector == "job-name=judge-1":
@@ -248,6 +255,43 @@ def test_only_what_goes_back_at_once_ends_the_steps_and_does_so_once(
     assert api.patches == []
     wait(0.1, at_once=True)
     assert api.patches == [("application/merge-patch+json", {"status": {"promoteFull": True}})]
+
+
+def test_a_release_whose_pods_do_not_get_ready_is_aborted_where_the_controller_forgets_it(
+    api: Api, wait: Callable[..., dict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stuck, "LATE_SECONDS", 0.2)
+    api.phase, api.stable, api.ready = "Progressing", "old", 1
+    api.states = {"lastState": {"terminated": {"exitCode": 1, "message": "Unfit: signature"}}}
+    found = wait()
+    assert api.patches == [("application/merge-patch+json", {"status": {"abort": True}})]
+    assert not found["delivered"]
+    assert found["reason"].endswith("Unfit: signature")
+
+
+@pytest.mark.parametrize("kept", [{"ready": 2}, {"ends": False}, {"image": OLD}])
+def test_a_release_is_not_aborted_whose_pods_are_ready_or_that_is_none_of_ours(
+    api: Api, wait: Callable[..., dict], monkeypatch: pytest.MonkeyPatch, kept: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(stuck, "LATE_SECONDS", 0)
+    api.phase, api.stable, api.ready = "Progressing", "old", 0
+    vars(api).update(kept)
+    wait(0.1)
+    assert api.patches == []
+
+
+def test_pods_that_come_one_by_one_have_the_whole_time_each(
+    api: Api, wait: Callable[..., dict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stuck, "LATE_SECONDS", 0.3)
+    api.phase, api.stable = "Progressing", "old"
+
+    def then(asked: int) -> None:
+        api.ready = asked % 2
+
+    api.then = then
+    wait(0.6)
+    assert api.patches == []
 
 
 @pytest.mark.parametrize(("field", "value"), [("workload", "4"), ("observed", "2"), ("image", OLD)])

@@ -36,6 +36,13 @@ class Clone:
     def make(self, target: str, code: int = 0) -> str:
         return self.run("make", target, f"STACK={self.stack}", code=code)
 
+    def borrow_libraries(self) -> None:
+        """Runs with the libraries of the tree under test; nothing is installed again."""
+        (self.folder / ".git/info/exclude").write_text(".venv\n")  # a link is no folder
+        for name in (".venv", "app/.venv"):
+            (HERE / name).touch()  # newer than the copied lock, so that make takes it as it is
+            (self.folder / name).symlink_to(HERE / name)
+
     def leave_no_lab(self, stack: str) -> None:
         """A run that was killed leaves its lab, whose history the tree under test does not know."""
         self.run(sys.executable, "-m", "lab", "purge", stack)

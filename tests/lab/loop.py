@@ -13,7 +13,7 @@ import requests
 
 from lab.cluster import identity
 from tests.lab import outputs
-from tests.lab.clone import HERE, Clone
+from tests.lab.clone import Clone
 from tests.lab.watched import receivers
 
 MODEL = "credit-default"
@@ -30,35 +30,31 @@ table = DEFINITION.dataset.published()
 names = DEFINITION.schema.names
 rows = table[list(names)].astype(object).where(table[list(names)].notna(), None)
 risky = table["sub_grade"].str[0].isin(list("DEFG"))
-print(json.dumps({"all": rows.to_dict("records"), "risky": rows[risky].to_dict("records")}))
+loans = list(zip(rows.to_dict("records"), DEFINITION.dataset.labels(table).tolist()))
+print(json.dumps({"all": loans, "risky": [loan for loan, is_so in zip(loans, risky) if is_so]}))
 """
 
-Rows = list[dict[str, Any]]
+Loans = list[tuple[dict[str, Any], int]]
+"""Rows as clients send them, each with what became of it: 1 is bad."""
 
 
 class Watched(Clone):
     """A clone whose stack serves and watches MODEL."""
 
-    def borrow_libraries(self) -> None:
-        """Runs with the libraries of the tree under test; nothing is installed again."""
-        (self.folder / ".git/info/exclude").write_text(".venv\n")  # a link is no folder
-        for name in (".venv", "app/.venv"):
-            (HERE / name).touch()  # newer than the copied lock, so that make takes it as it is
-            (self.folder / name).symlink_to(HERE / name)
-
-    def rows(self) -> dict[str, Rows]:
-        """The published table's rows as clients send them: `all`, and the `risky` ones alone."""
+    def loans(self) -> dict[str, Loans]:
+        """The published table's: `all`, and the `risky` ones alone."""
         python = ("env", "PYTHONPATH=.", "app/.venv/bin/python")
         return json.loads(self.run(*python, "-c", _TABLE).splitlines()[-1])
 
     def settle_for(self, **road: str) -> None:
-        """Changes the road in the stack's file, and how many windows ask for retraining."""
+        """Changes the road in the stack's file, and when the model's watch has seen enough."""
         settings = ", ".join(f"{name}: {value}" for name, value in road.items())
         _change(
             self.file, 'road: {schedule: "0 2 * * *"', f'road: {{schedule: "0 2 * * *", {settings}'
         )
         model = self.folder / "app/models/credit_default.py"
-        _change(model, "watch=Watch(", "watch=Watch(drifted_windows=(2, 3), ")
+        soon = "watch=Watch(maturity_days=0, drifted_windows=(2, 3))"
+        _change(model, "watch=Watch(maturity_days=90)", soon)
         self.run("git", "commit", "--all", "--quiet", "--message", "Short windows")
 
     def tell(self, slack: str) -> None:
@@ -78,17 +74,36 @@ class Watched(Clone):
         alerts = self.asked('ALERTS{alertstate="firing"}')
         return sorted({each["metric"]["alertname"] for each in alerts})
 
-    def ask(self, rows: Rows, number: int) -> None:
-        """Sends `number` of the rows, evenly taken, through the gateway."""
-        step = len(rows) / number
-        chosen = [rows[int(at * step)] for at in range(number)]
+    def ask(self, loans: Loans, number: int) -> list[str]:
+        """Sends `number` of the rows, evenly taken, through the gateway.
+
+        Returns what became of them, as lines of a table that `app.outcomes` reads.
+        """
+        step = len(loans) / number
+        chosen = [loans[int(at * step)] for at in range(number)]
+        became = ["id,row,outcome"]
         for first in range(0, number, _ROWS):
+            part = chosen[first : first + _ROWS]
             answer = requests.post(
                 f"http://{MODEL}.{STACK}.ferry.test/predict",
-                json=chosen[first : first + _ROWS],
+                json=[row for row, _ in part],
                 timeout=30,
             )
             assert answer.status_code == 200, answer.text
+            asked = answer.headers["x-request-id"]
+            became += [f"{asked},{at},{outcome}" for at, (_, outcome) in enumerate(part)]
+        return became
+
+    def report(self, became: list[str]) -> None:
+        """Brings outcomes into the bucket, where the watch finds them."""
+        table = self.folder / "outcomes.csv"
+        table.write_text("\n".join(became))
+        told = self.ferry(
+            *("exec", "--", "env", "PYTHONPATH=.", "app/.venv/bin/python", "-m", "app.outcomes"),
+            *("--model", MODEL, "--file", str(table), "--json"),
+        )
+        assert json.loads(told[told.index("{") :])["new"] == len(became) - 1
+        table.unlink()
 
     def figures(self) -> dict[str, float]:
         """What the watch tells, each series by its text without model and version."""

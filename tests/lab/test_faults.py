@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_fixed
 
 from tests.lab import mover
 from tests.lab.mover import MONITORING, PLATFORM, Moving, failed
@@ -28,18 +29,20 @@ class Trial:
         self.moving = moving
         self.version = 1
         self.stable = "1"
+        self.canary = "none"
         self._pool = ThreadPoolExecutor(1)
 
     def begin(self, *, deadline: int = ENOUGH) -> Future[Ended]:
-        """Offer the next version; returns once a judge looks at it."""
+        """Offer the next version; returns once a judge looks at it, as `canary`."""
         self.version += 1
         ending = self._pool.submit(self._up, deadline=deadline)
-        self.judged()
+        self.canary = self.judged()
         return ending
 
     def over(self) -> None:
         """No update is under way, nor locked by one that was killed: the next test's may begin."""
         self._pool.submit(self.moving.pulumi, "cancel", "--yes").result()
+        (self.stable,) = set(self.moving.for_a_while(1))
 
     def offer(self, manner: str = "good", *, spare: bool = False) -> Ended:
         """Offer the next version, and wait for what becomes of it."""
@@ -51,12 +54,13 @@ class Trial:
             self.version, manner=manner, spare=spare, deadline=deadline, at_once=False
         )
 
-    def judged(self) -> None:
-        """Until a judge looks at the version that was offered last."""
+    def judged(self) -> str:
+        """Until a judge looks at the version that was offered last; the hash of its release."""
         until = time.monotonic() + 180
         while time.monotonic() < until:
-            if any(pod["status"].get("phase") == "Running" for pod in self._judges(self.canary())):
-                return
+            canary = self._canary()
+            if any(pod["status"].get("phase") == "Running" for pod in self._judges(canary)):
+                return canary
             time.sleep(0.5)
         raise AssertionError(self.moving.kubectl("get", "rollouts,analysisruns,jobs,pods"))
 
@@ -75,19 +79,30 @@ class Trial:
             for pod in self.moving.get("pods", f"--selector=job-name={job}")["items"]
         ]
 
-    def canary(self) -> str:
+    def _canary(self) -> str:
         """The hash of the release that is offered; none that is nobody's."""
         status = self.moving.get("rollout", "model")["status"]
         written = self.moving.get("deployment", "model-template")["metadata"]["generation"]
         seen = status.get("workloadObservedGeneration") == str(written)
         return status["currentPodHash"] if seen else "none"
 
+    # A pod that has just begun may be one that its kubelet does not find yet.
+    _kubelet_knows = Retrying(
+        retry=retry_if_exception_message(match=r"(?s).*\(NotFound\)"),
+        stop=stop_after_delay(10),
+        wait=wait_fixed(0.5),
+        reraise=True,
+    )
+
     def exec(self, release: str, manner: str) -> None:
         """Change the manner of every pod of a release."""
-        pods = self.moving.get("pods", f"--selector=rollouts-pod-template-hash={release}")
-        for pod in pods["items"]:
-            name = pod["metadata"]["name"]
-            self.moving.kubectl("exec", name, "--", "sh", "-c", f"echo {manner} >/tmp/manner")
+        pods = self.moving.get("pods", f"--selector=rollouts-pod-template-hash={release}")["items"]
+        assert pods, f"no pod of {release}"
+        for pod in pods:
+            command = f"echo {manner} >/tmp/manner"
+            self._kubelet_knows(
+                self.moving.kubectl, "exec", pod["metadata"]["name"], "--", "sh", "-c", command
+            )
 
     def stays(self, ended: Ended) -> str:
         """What was printed of a version that was refused; the stable one serves alone again."""
@@ -175,7 +190,7 @@ def test_metrics_that_are_relabelled_meanwhile_hold_a_canary_until_the_deadline(
     trial: Trial,
 ) -> None:
     ending = trial.begin(deadline=SHORT)
-    trial.exec(trial.canary(), "relabelled")
+    trial.exec(trial.canary, "relabelled")
     text = trial.stays(ending.result())
     assert "not enough evidence: canary: no sample of" in text
 
@@ -229,13 +244,16 @@ def test_an_aborted_release_offered_again_is_refused_at_once_with_the_reason(
     assert set(answers) == {trial.stable}
 
 
-def killed_in_a_canary(trial: Trial) -> None:
-    """The next version is offered, and everything of the engine killed with -9 meanwhile."""
+def killed_in_a_canary(trial: Trial) -> str:
+    """The next version is offered, and everything of the engine killed with -9 meanwhile.
+
+    The hash of its release.
+    """
     trial.version += 1
     trial.moving.want(trial.version, manner="good", spare=False, deadline=ENOUGH)
     delivering = trial.moving.deliver()
     try:
-        trial.judged()
+        return trial.judged()
     finally:
         os.killpg(delivering.pid, signal.SIGKILL)
         delivering.communicate()
@@ -258,8 +276,7 @@ def test_killed_in_a_canary_the_same_command_again_finishes(trial: Trial) -> Non
 
 
 def test_a_version_pushed_in_a_canary_takes_its_place_and_is_judged_itself(trial: Trial) -> None:
-    killed_in_a_canary(trial)
-    left = trial.canary()
+    left = killed_in_a_canary(trial)
     trial.version += 1
     trial.moving.want(trial.version, manner="slow")
     text = trial.stays(finished(trial))

@@ -116,6 +116,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
     """Both stacks up, the upper with what was promoted from the lower."""
     clone = cloned(tmp_path_factory.mktemp("promotion") / "ferry", LOWER, MODEL, Two)
     clone.leave_no_lab(UPPER)
+    clone.borrow_libraries()
     settings = re.sub(r" +road: .*\n", "", clone.file.read_text())  # no jobs: another test's
     clone.file.write_text(settings)
     upper = settings.replace(f"environment: {LOWER}", f"environment: {UPPER}\n    below: {LOWER}")

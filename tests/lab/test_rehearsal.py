@@ -31,7 +31,12 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     stack_file = part(STACK, yaml.safe_dump(content))
     seen = Played()
     folder = tmp_path_factory.mktemp("rehearsal")
-    with stage(folder, account=stack_file.account, region=stack_file.region) as on:
+    with stage(
+        folder,
+        account=stack_file.account,
+        region=stack_file.region,
+        copies=stack_file.copies,
+    ) as on:
         before = remains.left(on)
         for act in acts(on, stack_file):
             seen.acts[act.name] = act

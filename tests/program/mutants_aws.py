@@ -20,6 +20,7 @@ def _expiring(**selection: Any) -> str:  # noqa: ANN401 - JSON
 _USER = "arn:aws:iam::123456789012:user/ada"
 _TOKEN = "token.actions.githubusercontent.com"
 _PARAMETERS = "rds/parameterGroup:ParameterGroup"
+_COPIED = "BucketReplicationConfig"
 _KEYED = "applyServerSideEncryptionByDefault"
 MUTATIONS = [
     *(
@@ -37,6 +38,11 @@ MUTATIONS = [
     *of("6", "BucketOwnershipControls", "rule.objectOwnership", "ObjectWriter", GONE),
     *of("7", "BucketLifecycleConfiguration", "rules", GONE, []),
     *of("7", "BucketLifecycleConfiguration", "rules[].noncurrentVersionExpiration", GONE),
+    *of("7b", _COPIED, "rules[].status", "Disabled", GONE),
+    *of("7b", _COPIED, "rules[].filter.prefix", "data/", GONE),
+    *of("7b", _COPIED, "rules[].deleteMarkerReplication.status", "Enabled", GONE),
+    *of("7b", _COPIED, "rules[].sourceSelectionCriteria", GONE),
+    *of("7b", _COPIED, "rules[].destination.encryptionConfiguration", GONE),
     *of("9", "BucketServerSideEncryptionConfiguration", f"rules[].{_KEYED}.sseAlgorithm", "AES256"),
     *of("11", "Bucket", "forceDestroy", True),
     *of("12", "Key", "enableKeyRotation", False, GONE),
@@ -98,6 +104,9 @@ MUTATIONS = [
     *of("11b", "Instance", "backupRetentionPeriod", 1, GONE),
     *of("11b", "Instance", "deletionProtection", False, GONE),
     *of("11b", "Instance", "skipFinalSnapshot", True),
+    *of("11d", "Instance", "autoMinorVersionUpgrade", False),
+    *of("11d", "Instance", "copyTagsToSnapshot", False, GONE),
+    *of("11d", "Instance", "enabledCloudwatchLogsExports", GONE, ["upgrade"]),
     *of("21b", "Instance", "publiclyAccessible", True, GONE),
     *of("21b", "Instance", "dbSubnetGroupName", GONE),
     *of("21b", "Instance", "vpcSecurityGroupIds", GONE, []),

@@ -110,6 +110,28 @@ def test_whoever_is_told_of_the_bucket_has_a_role(live: Live) -> None:
     assert told == given - {SETUP}
 
 
+def test_s3_copies_the_bucket_and_touches_nothing_else(live: Live) -> None:
+    seen = live(PINNED)
+    copied = seen.one("BucketReplicationConfig")
+    there = "arn:aws:s3:::bank-ferry-live-copies"
+    assert copied["bucket"] == "ferry-live-a1b2c3d"
+    assert [each["destination"]["bucket"] for each in copied["rules"]] == [there]
+    rights = seen.one("RolePolicy", "ferry-live-replica")
+    stated = json.loads(rights["policy"])["Statement"]
+    for each in stated:
+        (resource,) = each["Resource"]
+        ours = resource.removesuffix("/*") in ("arn:aws:s3:::ferry-live-a1b2c3d", there)
+        assert ours or (resource.startswith("arn:aws:kms:") and "Condition" in each)
+    actions = {action for each in stated for action in each["Action"]}
+    assert not {action for action in actions if "Put" in action or "Delete" in action}
+
+
+def test_nothing_is_copied_unless_the_stack_says_where(live: Live) -> None:
+    (line,) = re.findall(r"\n +replica: .*", LIVE)
+    seen = live({}, line, "")
+    assert seen.of("BucketReplica") == seen.of("BucketReplicationConfig") == []
+
+
 def test_no_key_of_the_store_is_anywhere(live: Live) -> None:
     seen = live(PINNED)
     for each in seen.resources:

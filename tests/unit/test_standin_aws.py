@@ -363,6 +363,16 @@ ROWS = {
     "bucketOwnershipControls:BucketOwnershipControls": {
         "rule": {"objectOwnership": "BucketOwnerEnforced"}
     },
+    "bucketReplicationConfig:BucketReplicationConfig": {
+        "role": "arn:aws:iam::123456789012:role/r",
+        "rules": [
+            {
+                "id": "all",
+                "status": "Enabled",
+                "destination": {"encryptionConfiguration": {"replicaKmsKeyId": "k"}},
+            }
+        ],
+    },
     "bucketLogging:BucketLogging": {"targetBucket": "logs", "targetPrefix": "b/"},
 }
 

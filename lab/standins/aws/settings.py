@@ -129,6 +129,17 @@ SETTINGS: Final[Mapping[str, Setting]] = {
         request=lambda inputs: {"OwnershipControls": {"Rules": [to_api(inputs["rule"])]}},
         properties=_ownership,
     ),
+    "aws:s3/bucketReplicationConfig:BucketReplicationConfig": Setting(
+        put="put_bucket_replication",
+        get="get_bucket_replication",
+        remove="delete_bucket_replication",
+        absent=frozenset({"ReplicationConfigurationNotFoundError"}),
+        own=frozenset({"role", "rules"}),
+        request=lambda inputs: {"ReplicationConfiguration": to_api(_part(inputs, "role", "rules"))},
+        properties=lambda answer: from_api(
+            _part(answer.get("ReplicationConfiguration", {}), "Role", "Rules")
+        ),
+    ),
     "aws:s3/bucketLogging:BucketLogging": Setting(
         put="put_bucket_logging",
         get="get_bucket_logging",

@@ -8,6 +8,7 @@ _IRREGULAR: Final = {
     "id": "ID",
     "kmsMasterKeyId": "KMSMasterKeyID",
     "mfaDelete": "MFADelete",
+    "replicaKmsKeyId": "ReplicaKmsKeyID",
     "sseAlgorithm": "SSEAlgorithm",
 }
 _IRREGULAR_BACK: Final = {theirs: ours for ours, theirs in _IRREGULAR.items()}

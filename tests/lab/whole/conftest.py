@@ -20,6 +20,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
     named = f"    people: {json.dumps(PEOPLE)}\n"
     made.file.write_text(made.file.read_text().replace("    models:\n", f"{named}    models:\n"))
     made.run("git", "commit", "--quiet", "--all", "--message", "People")
+    made.borrow_libraries()
     with purged(made):
         yield made
 
