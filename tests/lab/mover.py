@@ -110,7 +110,7 @@ class Moving:
 
     def kubectl(self, *arguments: str, namespace: str = MODELS) -> str:
         done = subprocess.run(
-            ["kubectl", *arguments, f"--namespace={namespace}"],
+            ["kubectl", f"--namespace={namespace}", *arguments],
             env=self.environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_fixed
 
 from tests.lab import mover
 from tests.lab.mover import MONITORING, PLATFORM, Moving, failed
@@ -86,23 +85,13 @@ class Trial:
         seen = status.get("workloadObservedGeneration") == str(written)
         return status["currentPodHash"] if seen else "none"
 
-    # A pod that has just begun may be one that its kubelet does not find yet.
-    _kubelet_knows = Retrying(
-        retry=retry_if_exception_message(match=r"(?s).*\(NotFound\)"),
-        stop=stop_after_delay(10),
-        wait=wait_fixed(0.5),
-        reraise=True,
-    )
-
     def exec(self, release: str, manner: str) -> None:
         """Change the manner of every pod of a release."""
         pods = self.moving.get("pods", f"--selector=rollouts-pod-template-hash={release}")["items"]
         assert pods, f"no pod of {release}"
         for pod in pods:
-            command = f"echo {manner} >/tmp/manner"
-            self._kubelet_knows(
-                self.moving.kubectl, "exec", pod["metadata"]["name"], "--", "sh", "-c", command
-            )
+            name = pod["metadata"]["name"]
+            self.moving.kubectl("exec", name, "--", "sh", "-c", f"echo {manner} >/tmp/manner")
 
     def stays(self, ended: Ended) -> str:
         """What was printed of a version that was refused; the stable one serves alone again."""
