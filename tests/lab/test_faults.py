@@ -93,11 +93,15 @@ class Trial:
             name = pod["metadata"]["name"]
             self.moving.kubectl("exec", name, "--", "sh", "-c", f"echo {manner} >/tmp/manner")
 
-    def stays(self, ended: Ended) -> str:
-        """What was printed of a version that was refused; the stable one serves alone again."""
+    def stays(self, ended: Ended, *offered: int) -> str:
+        """What was printed of a version that was refused; the stable one serves alone again.
+
+        `offered` are those before it that were under way when it came.
+        """
         code, text, answers = ended
         assert code != 0, text
-        assert set(answers) - set(failed(answers)) <= {self.stable, str(self.version)}
+        tried = {str(each) for each in (self.version, *offered)}
+        assert set(answers) - set(failed(answers)) <= {self.stable, *tried}
         assert set(self.moving.for_a_while(3)) == {self.stable}
         return text
 
@@ -265,10 +269,10 @@ def test_killed_in_a_canary_the_same_command_again_finishes(trial: Trial) -> Non
 
 
 def test_a_version_pushed_in_a_canary_takes_its_place_and_is_judged_itself(trial: Trial) -> None:
-    left = killed_in_a_canary(trial)
+    left, offered = killed_in_a_canary(trial), trial.version
     trial.version += 1
     trial.moving.want(trial.version, manner="slow")
-    text = trial.stays(finished(trial))
+    text = trial.stays(finished(trial), offered)
     assert "slow pairs" in text or "slow requests" in text
     runs = trial.moving.get("analysisruns", f"--selector=rollouts-pod-template-hash={left}")
     assert [run["status"]["phase"] for run in runs["items"]] != ["Successful"]
