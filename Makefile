@@ -117,7 +117,7 @@ validate-subset: app/.venv ## Great Expectations over the rows kept in Git, and 
 	$(APP) -m pytest -c app/pyproject.toml --rootdir . tests/app/test_data.py tests/app/test_suites.py
 
 test: unit ## Everything: unit, engine, lab
-	$(APP) -m pytest -c app/pyproject.toml --rootdir . -m slow tests/app
+	$(APP) -m pytest -c app/pyproject.toml --rootdir . $(EACH_CORE) -m slow tests/app
 	$(PYTHON) -m lab.toolchain
 	$(PYTHON) -m pytest -m "lab and not trial" tests/lab
 

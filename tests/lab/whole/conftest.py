@@ -19,7 +19,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
     made = cloned(tmp_path_factory.mktemp("whole") / "ferry", STACK, MODEL)
     named = f"    people: {json.dumps(PEOPLE)}\n"
     made.file.write_text(made.file.read_text().replace("    models:\n", f"{named}    models:\n"))
-    made.run("git", "commit", "--quiet", "--all", "--message", "People")
+    made.run("git", "commit", "--quiet", "--all", "--amend", "--no-edit")
     made.borrow_libraries()
     with purged(made):
         yield made
