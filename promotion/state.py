@@ -26,6 +26,12 @@ def remedy(said: str, stack: str, directory: Path, environment: Mapping[str, str
         return f"{text}Put back the copy that {backend or 'the backend'} keeps, and run this again"
     kept = Path(unquote(urlsplit(backend).path)).expanduser() / ".pulumi"
     file = kept / "stacks" / project["name"] / f"{stack}.json"
+    if _is_whole(file):
+        return (
+            f"; the state of {stack} is whole. What the engine writes beside it is not, as when it "
+            f"is killed there, and holds nothing that it needs: `rm {file}.attrs`, and run this "
+            "again. With `?metadata=skip` at the end of the backend's URL it is not written"
+        )
     whole = [copy for copy in _copies(kept, project["name"], stack) if _is_whole(copy)]
     if not whole:
         return f"{text}The file is {file}, and there is no whole copy of it in {kept}"

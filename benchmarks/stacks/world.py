@@ -128,7 +128,7 @@ class World:
     def make(self) -> None:
         """Files, history and buckets; no stack is up yet."""
         (self.folder / "Pulumi.yaml").write_text(
-            f"name: ferry\nruntime: python\nbackend: {{url: 'file://{self.backend}'}}\n"
+            f"name: ferry\nruntime: python\nbackend: {{url: 'file://{self.backend}?{environment.WHOLE}'}}\n"
         )
         program = Path(__file__).with_name("program.py")
         shutil.copy(program, self.folder / "__main__.py")

@@ -85,7 +85,7 @@ def stage(
                 **_neutral(),
                 "PATH": f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
                 "KUBECONFIG": os.devnull,  # only what the program itself makes is asked
-                "PULUMI_BACKEND_URL": f"file://{folder / 'backend'}",
+                "PULUMI_BACKEND_URL": f"file://{folder / 'backend'}?{environment.WHOLE}",
                 "PULUMI_CONFIG_PASSPHRASE_FILE": str(folder / "passphrase"),
                 "PULUMI_HOME": str(folder / "home"),
                 "PULUMI_SKIP_UPDATE_CHECK": "1",

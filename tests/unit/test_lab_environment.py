@@ -102,7 +102,7 @@ def test_the_variables_of_a_lab(state: Path, monkeypatch: pytest.MonkeyPatch) ->
     # Another lab's launchers must not come first, or at all.
     assert variables["PATH"] == f"{folder}/bin:/usr/bin"
     assert variables["KUBECONFIG"] == f"{folder}/kubeconfig"
-    assert variables["PULUMI_BACKEND_URL"] == f"file://{folder}/pulumi"
+    assert variables["PULUMI_BACKEND_URL"] == f"file://{folder}/pulumi?metadata=skip"
     passphrase = Path(variables["PULUMI_CONFIG_PASSPHRASE_FILE"])
     assert passphrase.stat().st_mode & 0o777 == 0o600
     before = passphrase.read_text()

@@ -56,6 +56,14 @@ def test_a_copy_that_is_damaged_itself_is_none(kept: Path, damage: str) -> None:
     assert "cp " not in text
 
 
+def test_of_a_whole_state_only_what_is_beside_it_is_in_the_way(kept: Path) -> None:
+    file = kept / "stacks/ferry/dev.json"
+    file.write_text(WHOLE)
+    text = told(kept, said="error: failed to load checkpoint: EOF")
+    assert f"`rm {file}.attrs`" in text
+    assert "cp " not in text
+
+
 def test_where_states_are_no_files_the_backend_is_named(kept: Path) -> None:
     assert "Put back the copy that s3://states keeps" in told(kept, backend="s3://states")
 
