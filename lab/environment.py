@@ -19,11 +19,10 @@ from lab.toolchain.store import official_pulumi
 
 _BINARIES = ("pulumi", "kubectl", "helm")
 _TOOLS = ("pulumi", "kubernetes", "helm")
-# Launcher, and the module that stands in for it.
 WHOLE = "metadata=skip"
 """Of a backend's URL: else the engine puts a file beside each of its files, not at once, and one
 that a kill cut makes the state unreadable that it stands beside."""
-
+# Launcher, and the module that stands in for it.
 STAND_INS = {
     "pulumi-language-python": "lab.standins.language_python",
     "pulumi-resource-kubernetes": "lab.standins.kubernetes",
