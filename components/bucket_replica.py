@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.iam import Statement, document, trusting
+from components.iam import Statement, allow, document, trusting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,23 +74,19 @@ def _rights(args: BucketReplicaArgs, source: pulumi.Output[str]) -> list[Stateme
     """What S3 needs to copy, as its documentation lists it."""
     there = args.copies_key.split(":")[3]
     return [
-        _allow(["s3:GetReplicationConfiguration", "s3:ListBucket"], source),
-        _allow(
+        allow(["s3:GetReplicationConfiguration", "s3:ListBucket"], [source]),
+        allow(
             [
                 *("s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl"),
                 *("s3:GetObjectVersionTagging", "s3:GetObjectRetention", "s3:GetObjectLegalHold"),
             ],
-            pulumi.Output.concat(source, "/*"),
+            [pulumi.Output.concat(source, "/*")],
         ),
-        _allow(["s3:ReplicateObject", "s3:ReplicateTags"], f"arn:aws:s3:::{args.copies}/*"),
-        _allow(["kms:Decrypt"], args.key) | _through(args.region),
-        _allow(["kms:Encrypt", "kms:GenerateDataKey"], args.copies_key) | _through(there),
+        allow(["s3:ReplicateObject", "s3:ReplicateTags"], [f"arn:aws:s3:::{args.copies}/*"]),
+        allow(["kms:Decrypt"], [args.key], through=f"s3.{args.region}.amazonaws.com"),
+        allow(
+            ["kms:Encrypt", "kms:GenerateDataKey"],
+            [args.copies_key],
+            through=f"s3.{there}.amazonaws.com",
+        ),
     ]
-
-
-def _allow(actions: list[str], resource: pulumi.Input[str]) -> dict[str, object]:
-    return {"Effect": "Allow", "Action": actions, "Resource": [resource]}
-
-
-def _through(region: str) -> dict[str, object]:
-    return {"Condition": {"StringEquals": {"kms:ViaService": f"s3.{region}.amazonaws.com"}}}

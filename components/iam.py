@@ -1,12 +1,22 @@
 """Documents of IAM's: who may do what, as the JSON that roles, keys and policies take."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
 
 Statement = Mapping[str, Any]
 """With Action, Resource and the like; values may be outputs."""
+
+
+def allow(
+    actions: Sequence[str], resources: Sequence[pulumi.Input[str]], *, through: str | None = None
+) -> Statement:
+    """The statement; `through` is the service, as KMS names it, that alone may use a key for it."""
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
+    if through is None:
+        return statement
+    return {**statement, "Condition": {"StringEquals": {"kms:ViaService": through}}}
 
 
 def document(*statements: Statement) -> pulumi.Output[str]:

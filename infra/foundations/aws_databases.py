@@ -9,7 +9,7 @@ from components import traffic
 from components.cache import Cache, CacheArgs
 from components.database import Database, DatabaseArgs
 from components.eks_cluster import EksCluster
-from components.iam import Statement
+from components.iam import Statement, allow
 from components.mlflow_database import REGISTRY, SETUP, USER, Postgres
 from components.network import Network, subnets
 from components.pod_role import PodRole, PodRoleArgs
@@ -92,7 +92,7 @@ def _login(settings: AwsFoundation, made: Database) -> Statement:
         made.resource_id,
         USER,
     )
-    return {"Effect": "Allow", "Action": ["rds-db:connect"], "Resource": [user]}
+    return allow(["rds-db:connect"], [user])
 
 
 def postgres(
@@ -107,7 +107,7 @@ def postgres(
     """The database as MLflow's pods in `namespace` know it, once their roles may log in."""
     if made is None:
         return None
-    through = {"kms:ViaService": f"secretsmanager.{settings.region}.amazonaws.com"}
+    through = f"secretsmanager.{settings.region}.amazonaws.com"
     setup = PodRole(
         SETUP,
         PodRoleArgs(
@@ -117,17 +117,8 @@ def postgres(
             namespace=namespace,
             service_accounts=[SETUP],
             statements=[
-                {
-                    "Effect": "Allow",
-                    "Action": ["secretsmanager:GetSecretValue"],
-                    "Resource": [made.master_secret],
-                },
-                {
-                    "Effect": "Allow",
-                    "Action": ["kms:Decrypt"],
-                    "Resource": [keys["databases"]],
-                    "Condition": {"StringEquals": through},
-                },
+                allow(["secretsmanager:GetSecretValue"], [made.master_secret]),
+                allow(["kms:Decrypt"], [keys["databases"]], through=through),
                 _login(settings, made),  # by which it sees that nothing is left to do
             ],
         ),

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pulumi
 
 from components.bucket_access import Grant
-from components.iam import Statement
+from components.iam import Statement, allow
 from components.people_role import PeopleRole, PeopleRoleArgs
 from infra.account import AwsFoundation
-from infra.foundations.aws_pipelines import allow, state
+from infra.foundations.aws_pipelines import state
 
 _LIST = ("s3:ListBucket", "s3:ListBucketVersions")
 _READ = ("s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectRetention")
@@ -61,7 +61,6 @@ def _statements(
 ) -> Iterator[Statement]:
     cluster = f"arn:aws:eks:{settings.region}:{settings.account}:cluster/{name}"
     yield allow(["eks:DescribeCluster"], [cluster])
-    through = {"kms:ViaService": f"s3.{settings.region}.amazonaws.com"}
-    yield {**allow(["kms:Decrypt"], [data_key]), "Condition": {"StringEquals": through}}
+    yield allow(["kms:Decrypt"], [data_key], through=f"s3.{settings.region}.amazonaws.com")
     if part == "auditor" and settings.pipelines:
         yield from state(settings.pipelines, ["s3:GetObject"])

@@ -6,7 +6,7 @@ import pulumi
 
 from components.bucket_access import Grant
 from components.deploy_roles import DeployRoles, DeployRolesArgs
-from components.iam import Statement
+from components.iam import Statement, allow
 from components.repository import Repository
 from infra.account import AwsFoundation, Pipelines
 from infra.settings import Platform
@@ -79,7 +79,3 @@ def state(asked: Pipelines, actions: Sequence[str]) -> list[Statement]:
     """The `actions` on the objects of the state, and to list them; its key is another's."""
     bucket = f"arn:aws:s3:::{asked.state_bucket}"
     return [allow(["s3:ListBucket"], [bucket]), allow(actions, [f"{bucket}/*"])]
-
-
-def allow(actions: Sequence[str], resources: Sequence[pulumi.Input[str]]) -> Statement:
-    return {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}

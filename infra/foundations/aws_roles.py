@@ -6,7 +6,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.eks_cluster import EksCluster
-from components.iam import Statement
+from components.iam import Statement, allow
 from components.pod_role import PodRole, PodRoleArgs
 from infra import accounts
 from infra.account import AwsFoundation
@@ -45,13 +45,11 @@ def workload_roles(
 
     `rights` are those beside the bucket, by account.
     """
-    through = {"kms:ViaService": f"s3.{settings.region}.amazonaws.com"}
-    statement = {
-        "Effect": "Allow",
-        "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-        "Resource": [data_key],
-        "Condition": {"StringEquals": through},
-    }
+    statement = allow(
+        ["kms:Decrypt", "kms:GenerateDataKey"],
+        [data_key],
+        through=f"s3.{settings.region}.amazonaws.com",
+    )
     return {
         account: PodRole(
             account,
