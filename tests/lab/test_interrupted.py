@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import contest, kills
 
-pytestmark = [pytest.mark.lab, pytest.mark.trial]
+pytestmark = pytest.mark.lab
 
 
 def test_of_several_that_promote_at_once_one_wins_and_the_others_hear_who() -> None:

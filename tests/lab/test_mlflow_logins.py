@@ -16,7 +16,7 @@ from components.mlflow_logins import JOBS, grants
 from lab.rehearsal.services import free_port
 from tests.lab.mlflow_packages import interpreter
 
-pytestmark = [pytest.mark.lab, pytest.mark.trial]
+pytestmark = pytest.mark.lab
 
 MODEL = "credit-default"
 ADMIN = {"username": "admin", "password": "a" * 12}

@@ -11,7 +11,7 @@ from lab.rehearsal.play import Act, acts, part
 from lab.rehearsal.stage import stage
 from tests.program.recorder import LIVE, PINNED
 
-pytestmark = [pytest.mark.lab, pytest.mark.trial]
+pytestmark = pytest.mark.lab
 
 STACK = "live"
 

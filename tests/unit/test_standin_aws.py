@@ -397,6 +397,19 @@ def test_what_is_put_is_read_back_adopted_and_removed(kind: str) -> None:
         setting.complete(operation(f"aws:s3/{kind}"), {}, dict(properties), b"")
 
 
+def test_what_the_emulator_forgets_is_no_drift_and_all_else_is() -> None:
+    kind = "aws:s3/bucketReplicationConfig:BucketReplicationConfig"
+    setting = SETTINGS[kind]
+    criteria = {"sourceSelectionCriteria": {"sseKmsEncryptedObjects": {"status": "Enabled"}}}
+    inputs = {"bucket": "b", "role": "r", "rules": [{"id": "all", "priority": 1, **criteria}]}
+    for priority in (1, 2):
+        rules = {"Role": "r", "Rules": [{"ID": "all", "Priority": priority}]}
+        store = Recorded(**{setting.get: {"ReplicationConfiguration": rules}})
+        state = setting.read(store, "b", inputs)
+        assert state is not None
+        assert (state.inputs == inputs) is (priority == 1)
+
+
 def test_every_row_is_tried() -> None:
     assert {f"aws:s3/{kind}" for kind in ROWS} == SETTINGS.keys()
 

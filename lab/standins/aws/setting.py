@@ -32,6 +32,8 @@ class Setting:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     fixed: frozenset[str] = frozenset()
     volatile: frozenset[str] = frozenset()
+    forgotten: frozenset[str] = frozenset()
+    """What the emulator takes and never reports, at whatever depth."""
 
     @property
     def inputs(self) -> frozenset[str]:
@@ -69,7 +71,8 @@ class Setting:
             seen["policy"] = inputs["policy"]
         outputs = {**self.defaults, **inputs, **place, **seen, "region": store.region}
         unseen = {key: inputs[key] for key in inputs.keys() & {"region", "skipDestroy"}}
-        declared = unseen | project(place | seen, inputs) if inputs else place | seen
+        told = project(place | seen, inputs, self.forgotten) if inputs else place | seen
+        declared = unseen | told if inputs else told
         return State(id=identity, inputs=declared, outputs=outputs)
 
     def update(

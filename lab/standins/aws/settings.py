@@ -135,6 +135,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {
         remove="delete_bucket_replication",
         absent=frozenset({"ReplicationConfigurationNotFoundError"}),
         own=frozenset({"role", "rules"}),
+        forgotten=frozenset({"sourceSelectionCriteria"}),
         request=lambda inputs: {"ReplicationConfiguration": to_api(_part(inputs, "role", "rules"))},
         properties=lambda answer: from_api(
             _part(answer.get("ReplicationConfiguration", {}), "Role", "Rules")

@@ -57,14 +57,22 @@ def tag_map(tags: list[dict[str, str]]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in tags}
 
 
-def project(seen: Any, declared: Any) -> Any:  # noqa: ANN401 - JSON-like data
+def project(
+    seen: Any,  # noqa: ANN401 - JSON-like data
+    declared: Any,  # noqa: ANN401
+    forgotten: frozenset[str] = frozenset(),
+) -> Any:  # noqa: ANN401
     """The part of what a store reports that a program declared.
 
-    What a store adds by itself is no drift, so only declared keys are kept.
+    What a store adds by itself is no drift, so only declared keys are kept. Of keys that it takes
+    and never reports, `forgotten`, it is believed that they are as declared.
     """
     match seen, declared:
         case dict(), dict():
-            return {key: project(seen[key], declared[key]) for key in declared if key in seen}
+            told = {
+                key: project(seen[key], declared[key], forgotten) for key in declared if key in seen
+            }
+            return {key: declared[key] for key in forgotten & declared.keys()} | told
         case list(), list() if len(seen) == len(declared):
-            return [project(*pair) for pair in zip(seen, declared, strict=True)]
+            return [project(*pair, forgotten) for pair in zip(seen, declared, strict=True)]
     return seen
