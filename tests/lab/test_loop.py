@@ -61,7 +61,8 @@ def test_steady_windows_start_nothing(stack: Watched) -> None:
 
     stack.report(became)
     told = stack.until("the outcomes", 90, lambda: _counted(stack.figures()))
-    assert told["outcomes_missing_ratio"] == pytest.approx(8 / 9)  # the moved rows have none
+    # The moved rows have none, nor the one that `make up` asks.
+    assert told["outcomes_missing_ratio"] == pytest.approx(8 / 9, rel=1e-3)
     assert 0.5 < told['prediction_accuracy{basis="outcomes"}'] < 1
 
 
