@@ -67,11 +67,10 @@ async def wait(
             change = {}
             if seen and at_once and not seen["status"].get("promoteFull"):
                 change["promoteFull"] = True
-            if seen and release and watch.late(seen, release):
+            if release and watch.late(found, release):
                 change["abort"] = True
             if change:
-                of = f"{rollout}/status"
-                await cluster.patch(_ROLLOUTS, "rollouts", of, {"status": change})
+                await cluster.patch(_ROLLOUTS, "rollouts", f"{rollout}/status", {"status": change})
         except _Superseded as other:
             return {"delivered": False, "reason": str(other), "image": image}
         except Unanswered as error:
@@ -94,9 +93,7 @@ def _state(rollout: Object) -> str:
     return f"{status.get('phase', 'no status')}{f', {message}' if message else ''}"
 
 
-async def _release(
-    cluster: Cluster, rollout: Object, image: str
-) -> tuple[str, None] | tuple[str, Object]:
+async def _release(cluster: Cluster, rollout: Object, image: str) -> tuple[str, Object | None]:
     """The ReplicaSet of the release with the image; before, why the status is not yet of it.
 
     The release is what the Deployment holds that the Rollout refers to. The status is of it once

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from components.bucket_access import Grant
+from infra.models import with_roads
 from infra.settings import Platform
 
 MLFLOW = "mlflow"
@@ -36,7 +37,7 @@ def grants(platform: Platform) -> list[Grant]:
     Nobody but the root writes below `evidence/` and `ledger/`, or deletes anything but artifacts of
     MLflow's. Whoever may list sees all keys: to everybody else S3 says 403 of what is not there.
     """
-    models = [name for name, model in sorted(platform.models.items()) if model.road is not None]
+    models = list(with_roads(platform.models))
     found = list(_mlflow())
     if platform.backup is not None:
         # It lists none: which one is put back, whoever restores tells it.

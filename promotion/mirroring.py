@@ -30,9 +30,7 @@ def upload(
     the newest alone is compared: its chain vouches for all before it.
     Raises `Conflict` as `compare` does.
     """
-    present = _present(bucket, stack)
-    lines = read()
-    _same_end(bucket, stack, lines, present)
+    lines, present = same_end(bucket, stack, read)
     missing = [number for number in range(1, len(lines) + 1) if number not in present]
     for number in missing:
         _put(bucket, stack, number, lines[number - 1], lock_days)
@@ -51,10 +49,19 @@ def compare(bucket: Any, stack: str, lines: Sequence[bytes]) -> int:  # noqa: AN
     return len(lines) - len(present)
 
 
-def same_end(bucket: Any, stack: str, read: Callable[[], Sequence[bytes]]) -> None:  # noqa: ANN401
-    """As `upload`, without putting anything."""
+def same_end(
+    bucket: Any,  # noqa: ANN401 - boto3 resource
+    stack: str,
+    read: Callable[[], Sequence[bytes]],
+) -> tuple[Sequence[bytes], set[int]]:
+    """The lines that `read` gives, and the sequences that the bucket has; raises as `upload`."""
     present = _present(bucket, stack)
-    _same_end(bucket, stack, read(), present)
+    lines = read()
+    shared = [number for number in present if number <= len(lines)]
+    if shared:
+        _same(bucket, stack, max(shared), lines[max(shared) - 1])
+    _no_more(stack, lines, present)
+    return lines, present
 
 
 def _present(bucket: Any, stack: str) -> set[int]:  # noqa: ANN401
@@ -63,13 +70,6 @@ def _present(bucket: Any, stack: str) -> set[int]:  # noqa: ANN401
     keys = (key for key, _ in evidence.listed(bucket, prefix))
     names = (name.removeprefix(prefix).removesuffix(".json") for name in keys)
     return {int(name) for name in names if name.isascii() and name.isdigit()}
-
-
-def _same_end(bucket: Any, stack: str, lines: Sequence[bytes], present: set[int]) -> None:  # noqa: ANN401
-    shared = [number for number in present if number <= len(lines)]
-    if shared:
-        _same(bucket, stack, max(shared), lines[max(shared) - 1])
-    _no_more(stack, lines, present)
 
 
 def _no_more(stack: str, lines: Sequence[bytes], present: set[int]) -> None:

@@ -20,6 +20,7 @@ from infra.foundations.aws_people import grants as grants_of_people
 from infra.foundations.aws_people import people
 from infra.foundations.aws_pipelines import PIPELINES, grants, pipelines
 from infra.foundations.aws_roles import ways, workload_roles
+from infra.models import with_roads
 from infra.people import group
 from infra.settings import Platform, Settings
 
@@ -209,7 +210,7 @@ def _images(platform: Platform) -> list[str]:
     """Names of all images that the stack pushes or serves."""
     models = platform.models
     ours = {"mlflow"}
-    if any(model.road is not None for model in models.values()):
+    if with_roads(models):
         ours.add("jobs")
     if any(model.delivery.kind != "rolling" for model in models.values()):
         ours.add("analysis")

@@ -10,6 +10,7 @@ from components.iam import Statement, allow
 from components.pod_role import PodRole, PodRoleArgs
 from infra import accounts
 from infra.account import AwsFoundation
+from infra.models import with_roads
 from infra.settings import Platform
 
 _JOBS = ("ingest", "train", "batch")
@@ -19,7 +20,7 @@ _GIVES_ROLES = "169.254.170.23/32"
 
 def pods(platform: Platform) -> dict[str, tuple[str, list[str]]]:
     """By account of the store, the role of its namespace and its pods' service accounts."""
-    roads = [name for name, model in sorted(platform.models.items()) if model.road is not None]
+    roads = list(with_roads(platform.models))
     found = {accounts.MLFLOW: ("platform", ["mlflow"])}
     if platform.backup is not None:
         found[accounts.BACKUP] = ("platform", ["mlflow-backup"])
