@@ -18,6 +18,7 @@ FERRY := .venv/bin/ferry
 # A stack that names one below it takes releases from there; any other has its own built.
 PINNED_BY = $(if $(shell grep '^ *below:' Pulumi.$(STACK).yaml),promote,release)
 EACH_CORE := --numprocesses auto --dist worksteal
+LABS_AT_ONCE := --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 EXPORT := --frozen --quiet --no-emit-project --no-header --no-annotate
 
 .PHONY: help up down purge env preview preview-offline rehearse refresh destroy drift release promote deliver \
@@ -119,7 +120,7 @@ validate-subset: app/.venv ## Great Expectations over the rows kept in Git, and 
 test: unit ## Everything: unit, engine, lab
 	$(APP) -m pytest -c app/pyproject.toml --rootdir . $(EACH_CORE) -m slow tests/app
 	$(PYTHON) -m lab.toolchain
-	$(PYTHON) -m pytest -m "lab and not trial" tests/lab
+	$(PYTHON) -m pytest $(LABS_AT_ONCE) -m "lab and not trial" tests/lab
 
 trial: .venv app/.venv ## Lab tests that `make test` leaves out: not seen to pass yet, or long
 	$(PYTHON) -m lab.toolchain

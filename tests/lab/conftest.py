@@ -12,6 +12,24 @@ from lab.standins.kubernetes import kubeconfig
 from lab.standins.kubernetes.client import Client
 from tests.lab.project import Project
 
+HERE = Path(__file__).parent
+# Minutes each, and few tests: begun first, so that the workers end together.
+LONGEST = ["whole", "test_promotion", "test_faults", "test_rehearsal", "test_delivery"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A worker takes a file whole, or a folder: its tests share a lab, and follow each other."""
+    places = {item: _place(item) for item in items if HERE in item.path.parents}
+    for item, place in places.items():
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(place))
+    order = {place: number for number, place in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(places.get(item, ""), len(order)))
+
+
+def _place(item: pytest.Item) -> str:
+    return item.path.relative_to(HERE).parts[0].removesuffix(".py")
+
 
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -19,9 +18,9 @@ from lab import paths, toolchain
 from lab.cluster.cleanup import shim_socket
 from lab.cluster.identity import Lab as Known
 
-pytestmark = pytest.mark.lab
+# One worker: `test_bad_input` has a lab of the same name.
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab test")]
 
-READY_SECONDS = 20
 WORKLOAD = """
 apiVersion: v1
 kind: PersistentVolumeClaim
@@ -180,12 +179,6 @@ def _lines(*command: str) -> list[str]:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
-def _seconds(done: subprocess.CompletedProcess[str]) -> float:
-    told = re.search(r"is up at \S+ after ([\d.]+) s", done.stderr)
-    assert told, done.stderr
-    return float(told[1])
-
-
 def _eventually(check: object, seconds: float = 30) -> None:
     limit = time.monotonic() + seconds
     while True:
@@ -222,10 +215,7 @@ def lab(state: None) -> Iterator[Lab]:
 
 def test_a_lab_that_is_up_says_so_at_once(lab: Lab) -> None:
     before = lab.status()["processes"]
-    began = time.monotonic()
-    told = lab.run("up").stderr
-    assert "lab test is up at" in told
-    assert time.monotonic() - began < 5
+    assert lab.run("up").stderr.startswith("lab test is up at")
     assert [part["pid"] for part in lab.status()["processes"].values()] == [
         part["pid"] for part in before.values()
     ]
@@ -324,13 +314,13 @@ def test_an_overwritten_kubeconfig_is_put_right(lab: Lab) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_down_leaves_nothing_and_the_next_up_is_ready_in_time_with_its_data(lab: Lab) -> None:
+def test_down_leaves_nothing_and_the_next_up_has_its_data(lab: Lab) -> None:
     before = lab.starts()
     assert lab.traces()
     lab.run("down")
     assert lab.traces() == []
     assert lab.status()["state"] == "stopped"
-    assert _seconds(lab.run("up")) <= READY_SECONDS
+    lab.run("up")
     _eventually(lambda: lab.starts() > before, 60)
 
 

@@ -13,7 +13,7 @@ import pytest
 from tests.lab import mover
 from tests.lab.mover import MONITORING, PLATFORM, Moving, failed
 
-pytestmark = [pytest.mark.lab, pytest.mark.trial]
+pytestmark = pytest.mark.lab
 
 LAB = "faults"
 MINIMUM = 100  # requests of each release
