@@ -123,7 +123,8 @@ class Stack(Clone):
         python = "app/.venv/bin/python"
         for step in ("train", "register"):
             self.ferry("exec", "--", python, "-m", f"app.{step}", "--model", MODEL)
-        printed = self.ferry("release", "build", MODEL, "--json")
+        build = (".venv/bin/ferry", "release", "build", MODEL)
+        printed = self.run(*build, "--stack", STACK, "--json")
         inference.write_text(before)
         self._commit("As it was")
         return _document(printed)["version"]
