@@ -86,12 +86,13 @@ class Stack(Clone):
         kept = self.folder.parent / "golden.json"
         if not kept.exists():
             fetch = (
-                "import mlflow.artifacts, shutil, sys\n"
-                f"at = mlflow.artifacts.download_artifacts('models:/{MODEL}/1')\n"
-                "shutil.copy(f'{at}/golden.json', sys.argv[1])"
+                "import mlflow, sys\n"
+                f"run = mlflow.MlflowClient().get_model_version('{MODEL}', '1').run_id\n"
+                "at = {'artifact_path': 'model/golden.json', 'dst_path': sys.argv[1]}\n"
+                "mlflow.artifacts.download_artifacts(run_id=run, **at)"
             )
             python = "app/.venv/bin/python"
-            self.ferry("exec", "--", python, "-c", fetch, str(kept))
+            self.ferry("exec", "--", python, "-c", fetch, str(kept.parent))
         rows = json.loads(kept.read_text())["rows"]
         url = f"http://{HOST}/predict"
         return [requests.post(url, json=row, timeout=20).content for row in rows]
