@@ -9,7 +9,7 @@ from typing import Any
 
 from infra.outputs import Credentials, StackOutputs, credentials
 from infra.settings import Settings, parse
-from promotion import engines, state
+from promotion import ecr, engines, state
 from promotion.refusals import DependencyDown, NeverUp, UsageRefused
 
 SECONDS = 20
@@ -84,15 +84,16 @@ class Stack:
         import boto3  # half a second that most commands don't need
         from botocore.config import Config
 
-        at = self.outputs.bucket
+        at, keys = self.outputs.bucket, self._keys()
         store = boto3.resource(
             "s3",
-            endpoint_url=at.endpoint,
+            # A cloud's own store is where boto3 knows it to be, or AWS_ENDPOINT_URL_S3 says.
+            endpoint_url=at.endpoint if keys else None,
             region_name=at.region,
             config=Config(
                 connect_timeout=SECONDS, read_timeout=SECONDS, retries={"total_max_attempts": 3}
             ),
-            **self._keys(),
+            **keys,
         )
         return store.Bucket(at.name)
 
@@ -114,13 +115,12 @@ class Stack:
             **{name.upper(): value for name, value in self._keys().items()},
         }
 
-    @property
+    @cached_property
     def registry_login(self) -> tuple[str, str]:
-        """User and password of the stack's image registry."""
-        login = self.credentials.registry
-        if login is None:
-            raise UsageRefused(f"the registry of {self.name} has no login of its own to build with")
-        return login.username, login.password
+        """User and password of the stack's image registry; where it is a cloud's, for hours."""
+        if login := self.credentials.registry:
+            return login.username, login.password
+        return ecr.login(self.outputs.bucket.region)
 
     def _keys(self) -> dict[str, str]:
         """The object store's keys; empty where the cloud gives boto3 its own identity."""

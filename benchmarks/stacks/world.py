@@ -31,7 +31,7 @@ UPPER = "prod"
 GATE = "BENCH_GATE"
 """Names a folder in which the engine waits for the file `open`, having left one of its own."""
 
-_FILE = """\
+FILE = """\
 config:
   ferry:platform:
     environment: {stack}
@@ -133,7 +133,7 @@ class World:
         program = Path(__file__).with_name("program.py")
         shutil.copy(program, self.folder / "__main__.py")
         for stack in (*self.lower, UPPER):
-            text = _FILE.format(stack=stack)
+            text = FILE.format(stack=stack)
             if stack == UPPER:
                 text = text.replace("    found", f"    below: {self.lower[0]}\n    found")
             self.file(stack).write_text(text)

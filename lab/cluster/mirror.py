@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -33,7 +34,7 @@ def part(folder: Path, address: str, *, inside: bool) -> Part:
     return Part("mirror", command, {"OTEL_TRACES_EXPORTER": "none"}, inside)
 
 
-def configuration(address: str, storage: Path) -> dict[str, object]:
+def configuration(address: str, storage: Path) -> dict[str, Any]:
     """The registry's configuration."""
     return {
         "version": 0.1,

@@ -1,7 +1,7 @@
 """Stands in for the command `docker` where nobody runs what it builds: it pushes empty images.
 
 `python -m lab.rehearsal.docker`; covers login, build, push and image inspect, as `docker.Image`
-uses them. What was built is kept in the folder FERRY_REHEARSAL_IMAGES.
+uses them. What was built, and the login, is kept in the folder FERRY_REHEARSAL_IMAGES.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def main() -> None:
     given = parser.parse_args()
     match given.command:
         case "login":
-            sys.stdin.read()
+            _keep(given.server, {"login": [given.u, sys.stdin.read()]})
         case "build":
             _build(given)
         case "push":
@@ -72,19 +72,20 @@ def _push(name: str) -> None:
     known = _known(name)
     host, _, rest = name.partition("/")
     path, _, tag = rest.rpartition(":")
-    base, config = f"http://{host}/v2/{path}", known["config"]
-    begun = requests.post(f"{base}/blobs/uploads/", timeout=_TIMEOUT)
+    base, config = f"https://{host}/v2/{path}", known["config"]
+    session = requests.Session()
+    session.auth = tuple(_known(host)["login"])
+    begun = session.post(f"{base}/blobs/uploads/", timeout=_TIMEOUT)
     begun.raise_for_status()
     place = begun.headers["Location"]
-    place = place if place.startswith("http") else f"http://{host}{place}"
     joined = f"{place}{'&' if '?' in place else '?'}digest={known['id']}"
-    requests.put(joined, data=config, timeout=_TIMEOUT).raise_for_status()
+    session.put(joined, data=config, timeout=_TIMEOUT).raise_for_status()
     described = {"mediaType": _CONFIG, "digest": known["id"], "size": len(config)}
     manifest = json.dumps(
         {"schemaVersion": 2, "mediaType": _MANIFEST, "config": described, "layers": []}
     )
     headers = {"Content-Type": _MANIFEST}
-    requests.put(
+    session.put(
         f"{base}/manifests/{tag}", data=manifest, headers=headers, timeout=_TIMEOUT
     ).raise_for_status()
     _keep(name, {**known, "digests": [f"{host}/{path}@{_digest(manifest)}"]})
@@ -98,7 +99,7 @@ def _known(name: str) -> dict[str, Any]:
     try:
         return json.loads(_file(name).read_text())
     except FileNotFoundError:
-        sys.exit(f"docker: no image {name}")
+        sys.exit(f"docker: nothing is known of {name}")
 
 
 def _keep(name: str, known: dict[str, Any]) -> None:

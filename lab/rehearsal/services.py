@@ -5,11 +5,13 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
+import bcrypt
 import boto3
+import trustme
 import yaml
 
 from lab import paths, toolchain
@@ -18,6 +20,8 @@ from lab.errors import LabError
 
 KEY = "rehearsal"
 """Of the emulated account, both parts of it: nobody asks for another."""
+AUTHORITY = "authority.pem"
+"""Whose certificates what stands for ECR has."""
 _PATIENCE = 60  # seconds
 
 
@@ -58,15 +62,44 @@ def client(service: str, aws: str, region: str) -> Any:  # noqa: ANN401 - boto3 
 
 
 @contextlib.contextmanager
-def image_registry(folder: Path, **more: object) -> Generator[str]:
+def amazons_registry(folder: Path, account: str) -> Generator[str]:
+    """Host and port of an empty registry as ECR is: behind TLS, and with the login ECR gives.
+
+    Its authority is in the file AUTHORITY of the folder. The host is this machine by a name with
+    which Docker speaks TLS, as it does not with 127.0.0.1.
+    """
+    authority, host = trustme.CA(), "0.0.0.0"  # noqa: S104 - what is called, not listened at
+    authority.cert_pem.write_to_path(str(folder / AUTHORITY))
+    issued = authority.issue_cert(host)
+    issued.private_key_pem.write_to_path(str(folder / "registry.key"))
+    issued.cert_chain_pems[0].write_to_path(str(folder / "registry.pem"))
+    tls = {"key": str(folder / "registry.key"), "certificate": str(folder / "registry.pem")}
+    login = users(folder / "registry.users", "AWS", f"{account}-auth-token")
+    with image_registry(folder, http={"tls": tls}, auth=login) as address:
+        yield address.replace("127.0.0.1", host)
+
+
+@contextlib.contextmanager
+def image_registry(folder: Path, **more: Mapping[str, Any]) -> Generator[str]:
     """Host and port of an empty registry; `more` is of its configuration, by section."""
     address = free_address()
+    settings = configuration(address, folder / "images")
+    merged = {
+        name: {**settings.get(name, {}), **section} for name, section in more.items() if section
+    }
     file = folder / "registry.yaml"
-    file.write_text(yaml.safe_dump(configuration(address, folder / "images") | more))
+    file.write_text(yaml.safe_dump(settings | merged))
     command = [str(toolchain.binary("registry")), "serve", str(file)]
     variables = {"OTEL_TRACES_EXPORTER": "none"}
     with running(command, address, folder / "registry.log", variables):
         yield address
+
+
+def users(file: Path, user: str, password: str) -> dict[str, Any]:
+    """What a registry's configuration says of who may in: one, who is written to the file."""
+    hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+    file.write_text(f"{user}:{hashed}\n")
+    return {"htpasswd": {"realm": "registry", "path": str(file)}}
 
 
 @contextlib.contextmanager

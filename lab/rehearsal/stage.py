@@ -73,7 +73,7 @@ def stage(
         aws = up.enter_context(services.emulated_aws(folder, account))
         if copies is not None:
             services.versioned_bucket(aws, region, copies)
-        registry = up.enter_context(services.image_registry(folder))
+        registry = up.enter_context(services.amazons_registry(folder, account))
         plane = up.enter_context(control_plane(folder / "plane"))
         api = Client(kubeconfig.load(str(plane.kubeconfig), None))
         up.enter_context(Kubelet(api, of_jobs="succeeds"))
@@ -96,6 +96,9 @@ def stage(
                 "AWS_EC2_METADATA_DISABLED": "true",
                 KUBERNETES: str(plane.kubeconfig),
                 REGISTRY: registry,
+                # Of HTTP clients in Python, and in Go.
+                "REQUESTS_CA_BUNDLE": str(folder / services.AUTHORITY),
+                "SSL_CERT_FILE": str(folder / services.AUTHORITY),
                 NODES: services.default_security_group(aws, region),
                 "FERRY_REHEARSAL_IMAGES": str(folder / "built"),
             },

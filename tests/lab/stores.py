@@ -5,8 +5,6 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-import bcrypt
-
 from lab import toolchain
 from lab.rehearsal import services
 from lab.rehearsal.services import free_address, running
@@ -44,10 +42,7 @@ def s3_store(folder: Path, users: str = "") -> Generator[Service]:
 @contextlib.contextmanager
 def image_registry(folder: Path, *, locked: bool = False) -> Generator[Service]:
     """A distribution registry over `folder`; `locked`: it asks who you are."""
-    user, password, auth = "trial", "trial-password", {}
-    if locked:
-        hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
-        (folder / "users").write_text(f"{user}:{hashed}\n")
-        auth = {"auth": {"htpasswd": {"realm": "trial", "path": str(folder / "users")}}}
-    with services.image_registry(folder, **auth) as address:
+    user, password = "trial", "trial-password"
+    auth = services.users(folder / "users", user, password) if locked else {}
+    with services.image_registry(folder, auth=auth) as address:
         yield Service(address, user, password)

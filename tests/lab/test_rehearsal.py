@@ -9,6 +9,7 @@ import yaml
 from lab.rehearsal import remains
 from lab.rehearsal.play import Act, acts, part
 from lab.rehearsal.stage import stage
+from tests.lab.promoted import Promoted, promoted
 from tests.program.recorder import LIVE, PINNED
 
 pytestmark = pytest.mark.lab
@@ -19,6 +20,8 @@ STACK = "live"
 @dataclass
 class Played:
     acts: dict[str, Act] = field(default_factory=dict)
+    promoted: Promoted | None = None
+    """Before the first act that destroys."""
     left: dict[str, set[str]] = field(default_factory=dict)
     """After each act that destroys, what there is more than before the first."""
 
@@ -41,6 +44,8 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
         for act in acts(on, stack_file):
             seen.acts[act.name] = act
             print(f"{act.name}: {act.seconds:.1f} s, {act.cpu:.1f} CPU s, {act.changes}")
+            if act.name == "pins that moved":
+                seen.promoted = promoted(on, STACK, folder / "below")
             if act.name.startswith("destroy"):
                 seen.left[act.name] = remains.left(on) - before
     return seen
@@ -78,6 +83,17 @@ def test_a_pin_that_moved_changes_what_serves_it_and_replaces_nothing_of_the_acc
     assert moved.changes.keys() <= {"updated", "replaced", "created", "deleted"}
     assert moved.changes["updated"] >= 1
     assert not re.search(r"^ *[~+-]+ +aws:", moved.text, re.MULTILINE)
+
+
+def test_what_dev_serves_is_promoted_into_the_account_and_deployed(played: Played) -> None:
+    seen = played.promoted
+    assert seen is not None
+    assert seen.promote.returncode == 0, seen.promote.stdout
+    assert seen.pinned == seen.release
+    # Evidence and image are there, by their digests.
+    assert seen.verify.returncode == 0, seen.verify.stdout
+    assert seen.up.returncode == 0, seen.up.stdout
+    assert re.search(r"^ +~ \d+ updated", seen.up.stdout, re.MULTILINE), seen.up.stdout
 
 
 def test_a_destroy_leaves_nothing_in_the_account_and_nothing_in_the_cluster(

@@ -1,0 +1,135 @@
+"""A small stack `dev` beside the one that is rehearsed, and its release on the way up."""
+
+import contextlib
+import json
+import shutil
+import subprocess
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+
+from benchmarks.stacks import PARTS, releases
+from benchmarks.stacks.answers import Answers, answering
+from benchmarks.stacks.releases import MODEL
+from benchmarks.stacks.world import FILE, ROOT
+from infra.settings import Pin
+from lab.rehearsal import services
+from lab.rehearsal.stage import Stage
+from lab.standins.aws.stage import ENDPOINT
+from promotion import moves, pins
+from promotion import stack as stacks
+from tests.lab.stores import image_registry, s3_store
+
+Done = subprocess.CompletedProcess[str]
+VERSION = 21
+BELOW = "dev"
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """What each command ended with, and what the pin is after them."""
+
+    promote: Done
+    verify: Done
+    up: Done
+    release: Pin
+    pinned: Pin | None
+
+
+def promoted(on: Stage, stack: str, folder: Path) -> Promoted:
+    """What `dev` serves is promoted to `stack`, which is up; and deployed there.
+
+    Real in `dev`: engine, store, registry, evidence, image. Stood in for: its pods and MLflow.
+    """
+    with contextlib.ExitStack() as up:
+        for name in ("store", "registry"):
+            (folder / name).mkdir(parents=True)
+        store = up.enter_context(s3_store(folder / "store"))
+        images = up.enter_context(image_registry(folder / "registry", locked=True))
+        kept = folder / "store/data" / BELOW / PARTS[-1]
+
+        def served(_: str, model: str) -> str:
+            return str(json.loads((kept / f"{model}.json").read_text())["version"])
+
+        answers = up.enter_context(answering(Answers(served)))
+        bucket = boto3.resource(
+            "s3",
+            endpoint_url=f"http://{store.address}",
+            aws_access_key_id=store.user,
+            aws_secret_access_key=store.password,
+            region_name="us-east-1",
+        ).create_bucket(Bucket=BELOW, ObjectLockEnabledForBucket=True)
+        login = (images.user, images.password)
+        made = releases.make(bucket, f"http://{images.address}", login, VERSION)
+        answers.versions[VERSION] = releases.registered(made)
+        below = stacks.Stack(BELOW, on.project)
+        (on.project / f"Pulumi.{BELOW}.yaml").write_text(FILE.format(stack=BELOW))
+        _committed(on.project)
+        moves.move(below, MODEL, made.pin(), expected=None, action="pin")
+        small = {
+            "BENCH_ROOT": str(ROOT),
+            "BENCH_STORE": f"http://{store.address}",
+            "BENCH_USER": store.user,
+            "BENCH_PASSWORD": store.password,
+            "BENCH_REGISTRY": f"http://{images.address}",
+            "BENCH_REGISTRY_PASSWORD": images.password,
+            "BENCH_MLFLOW": answers.url,
+        }
+        _bring_up(on, small)
+        with _unguarded(on, stack):
+            promote = _run(on, "ferry", "promote", MODEL, "--to", stack)
+            verify = _run(on, "ferry", "verify", "--stack", stack)
+        return Promoted(
+            promote=promote,
+            verify=verify,
+            up=on.pulumi("up", "--yes", "--skip-preview", "--stack", stack),
+            release=made.pin(),
+            pinned=pins.read(stacks.Stack(stack, on.project).file, MODEL),
+        )
+
+
+@contextlib.contextmanager
+def _unguarded(on: Stage, stack: str) -> Generator[None]:
+    """Without the bucket's policy: the emulator reads no condition, and so refuses everybody."""
+    told = _must(_run(on, "pulumi", "stack", "output", "bucket", "--json", "--stack", stack))
+    bucket = {"Bucket": json.loads(told)["name"]}
+    s3 = services.client("s3", on.aws, on.variables["AWS_REGION"])
+    policy = s3.get_bucket_policy(**bucket)["Policy"]
+    s3.delete_bucket_policy(**bucket)
+    try:
+        yield
+    finally:
+        s3.put_bucket_policy(**bucket, Policy=policy)
+
+
+def _bring_up(on: Stage, variables: dict[str, str]) -> None:
+    """By a program of its own, and away from the emulated account."""
+    program, ours = on.project / "__main__.py", (on.project / "__main__.py").read_text()
+    elsewhere = {name: text for name, text in on.variables.items() if name != ENDPOINT} | variables
+    shutil.copy(ROOT / "benchmarks/stacks/program.py", program)
+    try:
+        for words in (["stack", "init"], ["up", "--yes", "--skip-preview"]):
+            _must(_run(on, "pulumi", *words, "--non-interactive", "--stack", BELOW, env=elsewhere))
+    finally:
+        program.write_text(ours)
+
+
+def _committed(project: Path) -> None:
+    """History, as of a clone: who promotes is asked for by it."""
+    identity = ("-c", "user.name=bench", "-c", "user.email=bench@ferry.test")
+    for words in (("init", "--quiet"), ("add", "Pulumi.*.yaml"), ("commit", "-qm", "Two stacks")):
+        subprocess.run(["git", *identity, *words], cwd=project, check=True)
+
+
+def _run(on: Stage, *words: str, env: dict[str, str] | None = None) -> Done:
+    return subprocess.run(
+        words, cwd=on.project, env=env or on.variables, text=True, check=False, timeout=600,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def _must(done: Done) -> str:
+    assert done.returncode == 0, done.stdout
+    return done.stdout
