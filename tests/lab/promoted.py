@@ -15,6 +15,7 @@ from benchmarks.stacks.answers import Answers, answering
 from benchmarks.stacks.releases import MODEL
 from benchmarks.stacks.world import FILE, ROOT
 from infra.settings import Pin
+from lab import toolchain
 from lab.rehearsal import services
 from lab.rehearsal.stage import Stage
 from lab.standins.aws.stage import ENDPOINT
@@ -69,6 +70,7 @@ def promoted(on: Stage, stack: str, folder: Path) -> Promoted:
         _committed(on.project)
         moves.move(below, MODEL, made.pin(), expected=None, action="pin")
         small = {
+            ENDPOINT: "",  # away from the emulated account
             "BENCH_ROOT": str(ROOT),
             "BENCH_STORE": f"http://{store.address}",
             "BENCH_USER": store.user,
@@ -105,13 +107,13 @@ def _unguarded(on: Stage, stack: str) -> Generator[None]:
 
 
 def _bring_up(on: Stage, variables: dict[str, str]) -> None:
-    """By a program of its own, and away from the emulated account."""
+    """By a program of its own."""
     program, ours = on.project / "__main__.py", (on.project / "__main__.py").read_text()
-    elsewhere = {name: text for name, text in on.variables.items() if name != ENDPOINT} | variables
     shutil.copy(ROOT / "benchmarks/stacks/program.py", program)
     try:
         for words in (["stack", "init"], ["up", "--yes", "--skip-preview"]):
-            _must(_run(on, "pulumi", *words, "--non-interactive", "--stack", BELOW, env=elsewhere))
+            options = ("--non-interactive", "--stack", BELOW)
+            _must(_run(on, "pulumi", *words, *options, **variables))
     finally:
         program.write_text(ours)
 
@@ -123,9 +125,11 @@ def _committed(project: Path) -> None:
         subprocess.run(["git", *identity, *words], cwd=project, check=True)
 
 
-def _run(on: Stage, *words: str, env: dict[str, str] | None = None) -> Done:
+def _run(on: Stage, *words: str, **more: str) -> Done:
+    engine = toolchain.binary("pulumi").parent
+    variables = on.variables | more | {"PATH": f"{engine}:{on.variables['PATH']}"}
     return subprocess.run(
-        words, cwd=on.project, env=env or on.variables, text=True, check=False, timeout=600,
+        words, cwd=on.project, env=variables, text=True, check=False, timeout=600,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 
