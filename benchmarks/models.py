@@ -20,13 +20,16 @@ import yaml
 from benchmarks import told
 from lab.rehearsal.play import Part, part
 from lab.rehearsal.stage import Stage, stage
+from lab.standins.aws.stage import KUBERNETES
 from tests.program.recorder import LIVE, PIN
 
 MODEL = "credit-default"
-_PLAIN = """import pulumi_kubernetes as k8s
+_PLAIN = """import os, pathlib, pulumi, pulumi_kubernetes as k8s
 
+kubeconfig = pathlib.Path(os.environ["{kubeconfig}"]).read_text()
+there = pulumi.ResourceOptions(provider=k8s.Provider("there", kubeconfig=kubeconfig))
 for number in range({count}):
-    k8s.core.v1.ConfigMap(f"c{{number}}", metadata={{"name": f"c{{number}}", "namespace": "a"}})
+    k8s.core.v1.ConfigMap(f"c{{number}}", metadata={{"name": f"c{{number}}"}}, opts=there)
 """
 
 
@@ -75,7 +78,7 @@ def measure(counts: Sequence[int], times: int) -> list[dict[str, Any]]:
             file.write_text(f"{many(models).text()}{salt}\n")
             program.write_text(ours)
             created, seconds = previewed(on, times)
-            program.write_text(_PLAIN.format(count=created))
+            program.write_text(_PLAIN.format(count=created, kubeconfig=KUBERNETES))
             _, plain = previewed(on, times)
             rows.append(
                 {"models": models, "resources": created, "seconds": seconds, "plain": plain}

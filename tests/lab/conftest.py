@@ -17,6 +17,7 @@ HERE = Path(__file__).parent
 LONGEST = ["whole", "test_promotion", "test_faults", "test_rehearsal", "test_delivery"]
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A worker takes a file whole, or a folder: its tests share a lab, and follow each other."""
     places = {item: _place(item) for item in items if HERE in item.path.parents}

@@ -169,6 +169,7 @@ def moving(
     shutil.copytree(paths.repository() / "analysis", folder / "analysis", dirs_exist_ok=True)
     if judge:
         shutil.copy(judge, folder / "analysis" / "judge.py")
+    cluster.purge(lab, Progress())  # of a run that was killed
     try:
         cluster.up(lab, Progress())
         variables, _ = environment.environment(lab)
