@@ -18,7 +18,7 @@ FERRY := .venv/bin/ferry
 # A stack that names one below it takes releases from there; any other has its own built.
 PINNED_BY = $(if $(shell grep '^ *below:' Pulumi.$(STACK).yaml),promote,release)
 EACH_CORE := --numprocesses auto --dist worksteal
-LABS_AT_ONCE := --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+LABS_AT_ONCE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 EXPORT := --frozen --quiet --no-emit-project --no-header --no-annotate
 
 .PHONY: help up down purge env preview preview-offline rehearse refresh destroy drift release promote deliver \

@@ -46,8 +46,13 @@ def stop(lab: Lab) -> None:
 
 
 def erase(lab: Lab) -> None:
-    """Deletes the lab's folder with all data."""
+    """Deletes the lab's folder with all data, last what makes it known: killed, it goes on."""
     _refuse_mounts(lab.folder)
+    for path in lab.folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path != lab.number_file:
+            path.unlink()
     shutil.rmtree(lab.folder)
 
 

@@ -82,6 +82,11 @@ class Lab:
         return f"https://{self.address}:6443"
 
     @property
+    def number_file(self) -> Path:
+        """What makes it known; see `known`."""
+        return self.folder / "number"
+
+    @property
     def kubeconfig(self) -> Path:
         return self.folder / "kubeconfig"
 

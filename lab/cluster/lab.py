@@ -112,7 +112,7 @@ def _enter(name: str) -> Lab:
             number = free_number(set(known().values()), network.host_routes())
             lab = Lab(name, number, paths.state(name))
             lab.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            (lab.folder / "number").write_text(f"{number}\n")
+            lab.number_file.write_text(f"{number}\n")
     kubeconfig.write(lab, pki.ensure(lab))
     return lab
 

@@ -3,8 +3,10 @@
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from lab.rehearsal.control_plane import ControlPlane, control_plane
 from lab.rehearsal.kubelet import Kubelet
@@ -12,24 +14,33 @@ from lab.standins.kubernetes import kubeconfig
 from lab.standins.kubernetes.client import Client
 from tests.lab.project import Project
 
-HERE = Path(__file__).parent
 # Minutes each, and few tests: begun first, so that the workers end together.
 LONGEST = ["whole", "test_promotion", "test_faults", "test_rehearsal", "test_delivery"]
+SAME_LAB = {"test_bad_input": "test_cluster"}
+"""Files whose lab has the name of another's."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A worker takes a file whole, or a folder: its tests share a lab, and follow each other."""
-    places = {item: _place(item) for item in items if HERE in item.path.parents}
-    for item, place in places.items():
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(place))
     order = {place: number for number, place in enumerate(LONGEST)}
-    items.sort(key=lambda item: order.get(places.get(item, ""), len(order)))
+    items.sort(key=lambda item: order.get(_place(str(item.path)), len(order)))
 
 
-def _place(item: pytest.Item) -> str:
-    return item.path.relative_to(HERE).parts[0].removesuffix(".py")
+class _ByPlace(LoadScopeScheduling):
+    """A worker takes a file whole, or a folder: its tests share a lab, and follow each other."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        place = _place(nodeid.partition("::")[0])
+        return SAME_LAB.get(place, place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByPlace | None:  # noqa: ANN401
+    return _ByPlace(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def _place(file: str) -> str:
+    """A file of this folder, or a folder in it."""
+    return file.rpartition("tests/lab/")[2].partition("/")[0].removesuffix(".py")
 
 
 @pytest.fixture(scope="session")

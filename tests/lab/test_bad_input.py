@@ -21,8 +21,7 @@ from tests.lab.project import Project
 from tests.lab.test_cluster import Lab
 from tests.lab.test_kubernetes_standin import K8S
 
-# One worker: `test_cluster` has a lab of the same name.
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab test")]
+pytestmark = pytest.mark.lab
 
 # Other labs of the machine take the lowest numbers: this one's addresses are nobody else's.
 HELD = Known("test", 49, Path())

@@ -18,8 +18,7 @@ from lab import paths, toolchain
 from lab.cluster.cleanup import shim_socket
 from lab.cluster.identity import Lab as Known
 
-# One worker: `test_bad_input` has a lab of the same name.
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab test")]
+pytestmark = pytest.mark.lab
 
 WORKLOAD = """
 apiVersion: v1
