@@ -1,6 +1,7 @@
 """What `lab env` hands over, the lock, cgroups, volumes and the person's own cluster."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ import pytest
 
 from lab import environment, paths
 from lab.cluster import cgroups, cleanup, external, volumes
-from lab.cluster.identity import Lab
+from lab.cluster.identity import Lab, find
 from lab.errors import LabError
 from lab.lock import alone
 
@@ -216,6 +217,30 @@ def test_nothing_is_deleted_through_a_mount(
     with pytest.raises(LabError, match="still mounted"):
         cleanup.erase(Lab("dev", 1, tmp_path))
     assert (tmp_path / "precious").exists()
+
+
+def test_a_deletion_that_was_killed_leaves_a_lab_that_is_known_and_can_be_deleted(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = Lab("dev", 1, paths.state("dev"))
+    for name in ("a", "z"):
+        (lab.folder / name).mkdir(parents=True)
+    lab.number_file.write_text("1\n")
+    delete, deleted = shutil.rmtree, []
+
+    def killed(path: Path) -> None:
+        if deleted:
+            raise KeyboardInterrupt
+        deleted.append(path)
+        delete(path)
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        cleanup.erase(lab)
+    monkeypatch.setattr(shutil, "rmtree", delete)
+    assert find("dev") == lab
+    cleanup.erase(lab)
+    assert not lab.folder.exists()
 
 
 def _claim(**annotations: str) -> dict[str, Any]:
