@@ -41,7 +41,8 @@ class Trial:
     def over(self) -> None:
         """No update is under way, nor locked by one that was killed: the next test's may begin."""
         self._pool.submit(self.moving.pulumi, "cancel", "--yes").result()
-        (self.stable,) = set(self.moving.for_a_while(1))
+        answers = list(self.moving.for_a_while(1))
+        (self.stable,) = set(answers) - set(failed(answers))  # the stable itself may be sick
 
     def offer(self, manner: str = "good", *, spare: bool = False) -> Ended:
         """Offer the next version, and wait for what becomes of it."""
