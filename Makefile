@@ -151,6 +151,7 @@ lock: ## Lock the dependencies again, and export what the images install
 bench: .venv app/.venv ## Measure what the README claims
 	@$(LAB) $(PYTHON) -m benchmarks $(STACK)
 	@$(PYTHON) -m benchmarks.verdicts
+	@$(PYTHON) -m benchmarks.models
 
 bench-serving: .venv app/.venv ## Measure the server and the data checks beside their peers
 	@command -v wrk > /dev/null || $(PYTHON) -c 'from lab.toolchain import debian; debian(["wrk"])'
