@@ -84,9 +84,7 @@ def image_registry(folder: Path, **more: Mapping[str, Any]) -> Generator[str]:
     """Host and port of an empty registry; `more` is of its configuration, by section."""
     address = free_address()
     settings = configuration(address, folder / "images")
-    merged = {
-        name: {**settings.get(name, {}), **section} for name, section in more.items() if section
-    }
+    merged = {name: {**settings.get(name, {}), **section} for name, section in more.items()}
     file = folder / "registry.yaml"
     file.write_text(yaml.safe_dump(settings | merged))
     command = [str(toolchain.binary("registry")), "serve", str(file)]

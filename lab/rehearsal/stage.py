@@ -26,6 +26,7 @@ _LAUNCHERS = {
     "aws": "lab.standins.aws_command",
     "docker": "lab.rehearsal.docker",
 }
+_PATIENCE = 1500  # seconds for one command
 _NOT_COPIED = (".venv", ".git", "__pycache__", ".*_cache", ".hypothesis", "mlruns", "mlartifacts")
 
 
@@ -40,19 +41,21 @@ class Stage:
     account: str
     api: Client
 
-    def pulumi(self, *arguments: str, patience: float = 1500) -> subprocess.CompletedProcess[str]:
-        """One command of the engine's; `patience` is in seconds."""
-        engine = str(toolchain.binary("pulumi"))
+    def run(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """A command in the project, with `more` in its environment; both streams as one."""
         return subprocess.run(
             # It would go on alone if this process was killed.
-            ["setpriv", "--pdeathsig=INT", engine, *arguments, "--non-interactive"],
+            ["setpriv", "--pdeathsig=INT", *command],
             cwd=self.project,
-            env=self.variables,
+            env=self.variables | more,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=patience,
+            timeout=_PATIENCE,
         )
+
+    def pulumi(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return self.run("pulumi", *arguments, "--non-interactive", **more)
 
 
 @contextlib.contextmanager
@@ -83,7 +86,15 @@ def stage(
             project=project,
             variables={
                 **_neutral(),
-                "PATH": f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "PATH": ":".join(
+                    str(each)
+                    for each in (
+                        folder / "bin",
+                        toolchain.binary("pulumi").parent,
+                        Path(sys.executable).parent,
+                        os.environ["PATH"],
+                    )
+                ),
                 "KUBECONFIG": os.devnull,  # only what the program itself makes is asked
                 "PULUMI_BACKEND_URL": f"file://{folder / 'backend'}?{environment.WHOLE}",
                 "PULUMI_CONFIG_PASSPHRASE_FILE": str(folder / "passphrase"),

@@ -15,7 +15,6 @@ from benchmarks.stacks.answers import Answers, answering
 from benchmarks.stacks.releases import MODEL
 from benchmarks.stacks.world import FILE, ROOT
 from infra.settings import Pin
-from lab import toolchain
 from lab.rehearsal import services
 from lab.rehearsal.stage import Stage
 from lab.standins.aws.stage import ENDPOINT
@@ -81,8 +80,8 @@ def promoted(on: Stage, stack: str, folder: Path) -> Promoted:
         }
         _bring_up(on, small)
         with _unguarded(on, stack):
-            promote = _run(on, "ferry", "promote", MODEL, "--to", stack)
-            verify = _run(on, "ferry", "verify", "--stack", stack)
+            promote = on.run("ferry", "promote", MODEL, "--to", stack)
+            verify = on.run("ferry", "verify", "--stack", stack)
         return Promoted(
             promote=promote,
             verify=verify,
@@ -95,7 +94,7 @@ def promoted(on: Stage, stack: str, folder: Path) -> Promoted:
 @contextlib.contextmanager
 def _unguarded(on: Stage, stack: str) -> Generator[None]:
     """Without the bucket's policy: the emulator reads no condition, and so refuses everybody."""
-    told = _must(_run(on, "pulumi", "stack", "output", "bucket", "--json", "--stack", stack))
+    told = _must(on.pulumi("stack", "output", "bucket", "--json", "--stack", stack))
     bucket = {"Bucket": json.loads(told)["name"]}
     s3 = services.client("s3", on.aws, on.variables["AWS_REGION"])
     policy = s3.get_bucket_policy(**bucket)["Policy"]
@@ -112,8 +111,7 @@ def _bring_up(on: Stage, variables: dict[str, str]) -> None:
     shutil.copy(ROOT / "benchmarks/stacks/program.py", program)
     try:
         for words in (["stack", "init"], ["up", "--yes", "--skip-preview"]):
-            options = ("--non-interactive", "--stack", BELOW)
-            _must(_run(on, "pulumi", *words, *options, **variables))
+            _must(on.pulumi(*words, "--stack", BELOW, **variables))
     finally:
         program.write_text(ours)
 
@@ -123,15 +121,6 @@ def _committed(project: Path) -> None:
     identity = ("-c", "user.name=bench", "-c", "user.email=bench@ferry.test")
     for words in (("init", "--quiet"), ("add", "Pulumi.*.yaml"), ("commit", "-qm", "Two stacks")):
         subprocess.run(["git", *identity, *words], cwd=project, check=True)
-
-
-def _run(on: Stage, *words: str, **more: str) -> Done:
-    engine = toolchain.binary("pulumi").parent
-    variables = on.variables | more | {"PATH": f"{engine}:{on.variables['PATH']}"}
-    return subprocess.run(
-        words, cwd=on.project, env=variables, text=True, check=False, timeout=600,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
 
 
 def _must(done: Done) -> str:

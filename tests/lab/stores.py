@@ -43,6 +43,6 @@ def s3_store(folder: Path, users: str = "") -> Generator[Service]:
 def image_registry(folder: Path, *, locked: bool = False) -> Generator[Service]:
     """A distribution registry over `folder`; `locked`: it asks who you are."""
     user, password = "trial", "trial-password"
-    auth = services.users(folder / "users", user, password) if locked else {}
-    with services.image_registry(folder, auth=auth) as address:
+    more = {"auth": services.users(folder / "users", user, password)} if locked else {}
+    with services.image_registry(folder, **more) as address:
         yield Service(address, user, password)
