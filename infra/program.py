@@ -22,7 +22,6 @@ from infra.account import AwsFoundation
 from infra.backups import artifacts, backups
 from infra.deliveries import deliveries
 from infra.foundations import Foundation
-from infra.foundations.aws import account, balancer
 from infra.foundations.cluster import cluster
 from infra.monitoring import monitoring
 from infra.namespaces import named
@@ -59,6 +58,9 @@ def _foundation(
     """What lets requests in, and all else that the stack stands on."""
     platform = wanted.platform
     if isinstance(stands_on, AwsFoundation):
+        # What it imports is a third of the program's start.
+        from infra.foundations.aws import account, balancer
+
         gateway = balancer(platform, stands_on)
         return gateway, account(wanted, stands_on)
     gateway = Gateway(

@@ -8,7 +8,9 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
+from infra.settings import Pin
 from promotion import aliases, dossier, engine, ledger, moves, planning
 from promotion.record import Moved, Record
 from promotion.refusals import Conflict, DependencyDown, NeverUp
@@ -28,18 +30,25 @@ class Delivery:
     put_back: Mapping[str, str] = field(default_factory=dict)
 
 
-def deliver(stack: Stack, say: Say, plan: planning.Plan | None = None) -> Delivery:
+def deliver(
+    stack: Stack,
+    say: Say,
+    plan: planning.Plan | None = None,
+    verified: Mapping[str, Pin] = MappingProxyType({}),
+) -> Delivery:
     """Bring the stack to its file. Where a model fails, its former pin is put back, and served.
 
     First the traces of a killed update are cleared away. A stack that is as its file says is left
     as it is, and nothing is recorded. With `plan`, raises `Conflict` when anything has moved since.
+    What this command has `verified` before is not held against the registries again.
     Raises `GateRefused` for a pin that is not as stored, `DependencyDown` when the platform fails.
     """
     with _alone(stack):
         if plan is not None:
             say(f"holding {stack.name} against the plan")
             planning.hold(plan, stack)
-        _verified(stack, say)
+        pinned = stack.settings.pins.items()
+        _verify(stack, {model: pin for model, pin in pinned if verified.get(model) != pin}, say)
         records = ledger.of(stack).records()
         for model in {*stack.settings.pins, *(each.model for each in records)}:
             moves.settle(stack, model)
@@ -134,12 +143,12 @@ def _former(stack: Stack, records: Sequence[Record], model: str) -> Moved | None
     return Moved.of(served.release) if served else None
 
 
-def _verified(stack: Stack, say: Say) -> None:
+def _verify(stack: Stack, pins: Mapping[str, Pin], say: Say) -> None:
     """Refuse a pin that is not as stored; what is down, the update itself may heal."""
-    if not stack.settings.pins:
+    if not pins:
         return
     try:
-        verify(stack, stack.settings.pins)
+        verify(stack, pins)
     except DependencyDown as error:
         say(f"warning: the pins are not verified: {error}")
 

@@ -106,11 +106,11 @@ def rollback(
         f"{at.file.name}: {model} is pinned to version {pin.version}"
         + ("" if moved else " already; `--version` goes further back")
     )
-    now = stack_of(stack)
+    now = at.reread()
     found: dict[str, Any] = {"model": model, "stack": stack, "release": _release(pin)}
     put_back: Mapping[str, str] = {}
     if deliver:
-        delivered = delivering.deliver(now, say)
+        delivered = delivering.deliver(now, say, verified={model: pin} if moved else {})
         put_back = delivered.put_back
         found["putBack"] = dict(put_back)
     else:

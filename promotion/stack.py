@@ -37,6 +37,12 @@ class Stack:
         """The validated stack file; raises SettingsError."""
         return parse(self.file.read_text(), stack=self.name, file=self.file.name)
 
+    def reread(self) -> "Stack":
+        """The stack as its file is now; the engine is not asked again for the outputs."""
+        now, known = Stack(self.name, self.directory), vars(self)
+        vars(now).update({name: known[name] for name in ("_raw",) if name in known})
+        return now
+
     @property
     def below(self) -> "Stack | None":
         """The stack that releases come from; None where they are built."""

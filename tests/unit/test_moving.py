@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from promotion import engine, moving
+from promotion import deliver, engine, moving, rollback
 from tests.unit.two_stacks import MODEL, World
 from tests.unit.two_stacks import world as make
 
@@ -146,6 +146,35 @@ def test_a_rollback_delivers_unless_it_is_to_be_reviewed(world: World) -> None:
     refused = ferry("rollback", MODEL, "--version", "7")
     assert refused.exit_code == 3
     assert "those that were: 1, 2" in refused.stderr
+
+
+def test_a_rollback_holds_a_pin_that_it_moved_against_the_registries_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+    for module in (rollback, deliver):
+        monkeypatch.setattr(
+            module,
+            "verify",
+            lambda stack, pins: held.extend(each.version for each in pins.values()),
+        )
+    world.serve(2)
+    held.clear()
+    assert ferry("rollback", MODEL).exit_code == 0
+    assert held == [1]
+    assert ferry("rollback", MODEL).exit_code == 0
+    assert held == [1, 1], "a pin that was moved before is held against them like any other"
+
+
+def test_a_rollback_takes_the_outputs_for_what_they_were(world: World) -> None:
+    read = {"environment": "dev"}
+    before = world.stack("dev")
+    vars(before)["_raw"] = read
+    assert before.settings.pins[MODEL].version == 1
+    world.serve(2)
+    now = before.reread()
+    assert (now.settings.pins[MODEL].version, now._raw) == (2, read)
+    assert "_raw" not in vars(world.stack("dev").reread())
 
 
 def test_an_approval_is_given_once(world: World) -> None:
