@@ -53,25 +53,36 @@ class Bench:
     seen: Seen
 
     def good(self) -> None:
-        """The second release is promoted, and rolled back to the first."""
-        stack, releases = self.stack, self.stack.releases
-        before = stack.golden()
+        """The second release is promoted; rollbacks lead to the first, forth again, and back."""
+        stack, answers = self.stack, {"first": self.stack.golden()}
         self.seen.templates.setdefault("first", self._template())
-        stack.pinned(releases["second"])
+        stack.pinned(stack.releases["second"])
         ran = self._deliver("good", 0)
         time.sleep(SETTLE)
         self.seen.templates.setdefault("second", self._template())
-        back = stack.rollback()
+        answers["second"] = stack.golden()
+        took = [
+            self._roll_back(name, left, answers[name])
+            for name, left in (("first", "second"), ("second", "first"), ("first", "second"))
+        ]
+        rolled = ", ".join(f"{seconds:.0f}" for seconds in took)
+        _say(f"good: delivered in {ran.seconds:.0f} s, rolled back in {rolled} s")
+
+    def _roll_back(self, name: str, left: str, golden: Sequence[bytes]) -> float:
+        """To the release of that name; the seconds until the one that is left answers no more."""
+        back = self.stack.rollback(self.stack.releases[name])
         _must(back, 0)
         time.sleep(SETTLE)
-        self._keep("roll back", {"roll back": [(back.begun, back.ended + SETTLE)]})
+        until = back.ended + SETTLE
+        self._keep("roll back", {"roll back": [(back.begun, until)]})
         self.seen.took("ferry rollback", back)
-        left = reach(self.load.between(back.begun, back.ended + SETTLE), str(releases["second"]))
-        self.seen.served.setdefault("ferry rollback", []).append(
-            left[1] - back.begun if left else 0.0
-        )
-        self.seen.equal.append(stack.golden() == before)
-        _say(f"good: delivered in {ran.seconds:.0f} s, rolled back in {back.seconds:.0f} s")
+        found = self._answered(self.load.between(back.begun, until), left)
+        if found is None:
+            raise RuntimeError(f"the {left} release answered nothing as it was left: {back.text}")
+        seconds = found[1] - back.begun
+        self.seen.served.setdefault("ferry rollback", []).append(seconds)
+        self.seen.equal.append(self.stack.golden() == golden)
+        return seconds
 
     def bad(self, name: str) -> None:
         """A release of that name is tried, found bad, and put back."""

@@ -75,8 +75,8 @@ class Stack(Clone):
     def deliver(self) -> Ran:
         return self._ferry("deliver", "--stack", STACK)
 
-    def rollback(self) -> Ran:
-        return self._ferry("rollback", MODEL, "--stack", STACK)
+    def rollback(self, version: int) -> Ran:
+        return self._ferry("rollback", MODEL, "--version", str(version), "--stack", STACK)
 
     def row(self) -> bytes:
         return (self.folder / "app/data/lending-club/row.json").read_bytes()
