@@ -37,12 +37,12 @@ def environment(name: str) -> tuple[dict[str, str], list[str]]:
     """The variables to export, and what the person should know: which stand-ins are in use."""
     check_name(name)
     folder = paths.state(name)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     kubeconfig = folder / "kubeconfig"
     if external_file(name).exists():
         kubeconfig = Path(external_file(name).read_text().strip())
     elif not kubeconfig.exists():
         raise LabError(f"lab {name} was never up: `python -m lab up {name}` first")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     toolchain.ensure(_TOOLS)
     stand_ins = missing()
     launchers(folder / "bin", find(name), stand_ins)

@@ -94,6 +94,9 @@ def test_the_variables_of_a_lab(state: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(environment, "missing", lambda: ["docker"])
     monkeypatch.setenv("PATH", f"{state}/prod/bin:/usr/bin")
     folder = state / "dev"
+    with pytest.raises(LabError, match="was never up"):
+        environment.environment("dev")
+    assert not folder.exists(), "asking for a lab does not make one"
     folder.mkdir(parents=True)
     (folder / "number").write_text("1")
     with pytest.raises(LabError, match="was never up"):
