@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from benchmarks import told
-from lab.rehearsal.play import Part, part
+from lab.rehearsal.play import Part, made, part
 from lab.rehearsal.stage import Stage, stage
 from lab.standins.aws.stage import KUBERNETES
 from tests.program.recorder import LIVE, PIN
@@ -66,16 +66,12 @@ def measure(counts: Sequence[int], times: int) -> list[dict[str, Any]]:
         tempfile.TemporaryDirectory(prefix="ferry-models-") as folder,
         stage(Path(folder), account=alone.account, region=alone.region, copies=alone.copies) as on,
     ):
-        file = on.project / "Pulumi.live.yaml"
         program = on.project / "__main__.py"
         ours = program.read_text()
-        file.write_text(alone.text())
-        if (init := on.pulumi("stack", "init", "live")).returncode:
-            raise SystemExit(init.stdout)
-        (salt,) = re.findall("^encryptionsalt.*$", file.read_text(), re.MULTILINE)
+        salt = made(on, alone)
         rows: list[dict[str, Any]] = []
         for models in counts:
-            file.write_text(f"{many(models).text()}{salt}\n")
+            on.file(alone.stack).write_text(f"{many(models).text()}{salt}")
             program.write_text(ours)
             created, seconds = previewed(on, times)
             program.write_text(_PLAIN.format(count=created, kubeconfig=KUBERNETES))

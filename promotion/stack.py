@@ -9,11 +9,8 @@ from typing import Any
 
 from infra.outputs import Credentials, StackOutputs, credentials
 from infra.settings import Settings, parse
-from promotion import ecr, engines, state
+from promotion import amazon, engines, state
 from promotion.refusals import DependencyDown, NeverUp, UsageRefused
-
-SECONDS = 20
-"""That the bucket may be silent, three times over."""
 
 
 @dataclass(frozen=True)
@@ -87,21 +84,8 @@ class Stack:
 
     def bucket(self) -> Any:  # noqa: ANN401 - boto3 has no types of its own
         """The stack's bucket as a boto3 resource."""
-        import boto3  # half a second that most commands don't need
-        from botocore.config import Config
-
         at, keys = self.outputs.bucket, self._keys()
-        store = boto3.resource(
-            "s3",
-            # A cloud's own store is where boto3 knows it to be, or AWS_ENDPOINT_URL_S3 says.
-            endpoint_url=at.endpoint if keys else None,
-            region_name=at.region,
-            config=Config(
-                connect_timeout=SECONDS, read_timeout=SECONDS, retries={"total_max_attempts": 3}
-            ),
-            **keys,
-        )
-        return store.Bucket(at.name)
+        return amazon.bucket(at.name, at.region, at.endpoint if keys else None, keys)
 
     def environment(self) -> dict[str, str]:
         """What a step of the model's road finds in its environment; holds secrets."""
@@ -126,7 +110,7 @@ class Stack:
         """User and password of the stack's image registry; where it is a cloud's, for hours."""
         if login := self.credentials.registry:
             return login.username, login.password
-        return ecr.login(self.outputs.bucket.region)
+        return amazon.registry_login(self.outputs.bucket.region)
 
     def _keys(self) -> dict[str, str]:
         """The object store's keys; empty where the cloud gives boto3 its own identity."""

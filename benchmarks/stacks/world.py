@@ -145,13 +145,7 @@ class World:
 
     @functools.cached_property
     def _s3(self) -> Any:  # noqa: ANN401
-        return boto3.resource(
-            "s3",
-            endpoint_url=self.variables["BENCH_STORE"],
-            aws_access_key_id=self._store.user,
-            aws_secret_access_key=self._store.password,
-            region_name="us-east-1",
-        )
+        return objects(self._store)
 
     def _said(self, stack: str, key: str) -> int | None:
         try:
@@ -181,14 +175,32 @@ class World:
             "PULUMI_HOME": str(self._home),
             "PULUMI_CONFIG_PASSPHRASE": "bench",
             "PULUMI_SKIP_UPDATE_CHECK": "1",
-            "BENCH_ROOT": str(ROOT),
-            "BENCH_STORE": f"http://{self._store.address}",
-            "BENCH_USER": self._store.user,
-            "BENCH_PASSWORD": self._store.password,
-            "BENCH_REGISTRY": f"http://{self._registry.address}",
-            "BENCH_REGISTRY_PASSWORD": self._registry.password,
-            "BENCH_MLFLOW": self.answers.url,
+            **variables(self._store, self._registry, self.answers),
         }
+
+
+def variables(store: Service, registry: Service, answers: Answers) -> dict[str, str]:
+    """Where the small stacks' program finds what it stands on, and the modules that it imports."""
+    return {
+        "BENCH_ROOT": str(ROOT),
+        "BENCH_STORE": f"http://{store.address}",
+        "BENCH_USER": store.user,
+        "BENCH_PASSWORD": store.password,
+        "BENCH_REGISTRY": f"http://{registry.address}",
+        "BENCH_REGISTRY_PASSWORD": registry.password,
+        "BENCH_MLFLOW": answers.url,
+    }
+
+
+def objects(store: Service) -> Any:  # noqa: ANN401 - boto3 has no types of its own
+    """The store as a boto3 resource."""
+    return boto3.resource(
+        "s3",
+        endpoint_url=f"http://{store.address}",
+        aws_access_key_id=store.user,
+        aws_secret_access_key=store.password,
+        region_name="us-east-1",
+    )
 
 
 def _engine(binary: Path) -> str:

@@ -93,14 +93,10 @@ class Act:
 
 def acts(stage: Stage, played: Part) -> Iterator[Act]:
     """Act after act. Raises LabError, with what the engine said at its end, for one that fails."""
-    file = stage.project / f"Pulumi.{played.stack}.yaml"
-    file.write_text(played.text())
-    _run(stage, "init", ["stack", "init", played.stack])
-    written = file.read_text()
-    salt = next(line for line in written.splitlines() if line.startswith("encryptionsalt"))
+    salt = made(stage, played)
 
     def act(name: str, command: str, *options: str, **changes: Any) -> Act:  # noqa: ANN401
-        file.write_text(f"{played.text(**changes)}{salt}\n")
+        stage.file(played.stack).write_text(f"{played.text(**changes)}{salt}")
         now = () if command in ("preview", "refresh") else ("--yes", "--skip-preview")
         return _run(stage, name, [command, "--stack", played.stack, *now, *options])
 
@@ -121,6 +117,15 @@ def acts(stage: Stage, played: Part) -> Iterator[Act]:
     yield act("destroy", "destroy")
     yield act("up once more, the same day", "up")
     yield act("destroy once more", "destroy")
+
+
+def made(stage: Stage, played: Part) -> str:
+    """Makes the stack, which is empty; the line that its file has to have from now on."""
+    file = stage.file(played.stack)
+    file.write_text(played.text())
+    _run(stage, "init", ["stack", "init", played.stack])
+    (salt,) = re.findall("^encryptionsalt.*\n", file.read_text(), re.MULTILINE)
+    return salt
 
 
 def _run(stage: Stage, name: str, arguments: list[str]) -> Act:

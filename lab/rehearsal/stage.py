@@ -41,6 +41,9 @@ class Stage:
     account: str
     api: Client
 
+    def file(self, stack: str) -> Path:
+        return self.project / f"Pulumi.{stack}.yaml"
+
     def run(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
         """A command in the project, with `more` in its environment; both streams as one."""
         return subprocess.run(

@@ -8,12 +8,10 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-import boto3
-
 from benchmarks.stacks import PARTS, releases
 from benchmarks.stacks.answers import Answers, answering
 from benchmarks.stacks.releases import MODEL
-from benchmarks.stacks.world import FILE, ROOT
+from benchmarks.stacks.world import FILE, ROOT, objects, variables
 from infra.settings import Pin
 from lab.rehearsal import services
 from lab.rehearsal.stage import Stage
@@ -54,30 +52,15 @@ def promoted(on: Stage, stack: str, folder: Path) -> Promoted:
             return str(json.loads((kept / f"{model}.json").read_text())["version"])
 
         answers = up.enter_context(answering(Answers(served)))
-        bucket = boto3.resource(
-            "s3",
-            endpoint_url=f"http://{store.address}",
-            aws_access_key_id=store.user,
-            aws_secret_access_key=store.password,
-            region_name="us-east-1",
-        ).create_bucket(Bucket=BELOW, ObjectLockEnabledForBucket=True)
+        bucket = objects(store).create_bucket(Bucket=BELOW, ObjectLockEnabledForBucket=True)
         login = (images.user, images.password)
         made = releases.make(bucket, f"http://{images.address}", login, VERSION)
         answers.versions[VERSION] = releases.registered(made)
         below = stacks.Stack(BELOW, on.project)
-        (on.project / f"Pulumi.{BELOW}.yaml").write_text(FILE.format(stack=BELOW))
+        on.file(BELOW).write_text(FILE.format(stack=BELOW))
         _committed(on.project)
         moves.move(below, MODEL, made.pin(), expected=None, action="pin")
-        small = {
-            ENDPOINT: "",  # away from the emulated account
-            "BENCH_ROOT": str(ROOT),
-            "BENCH_STORE": f"http://{store.address}",
-            "BENCH_USER": store.user,
-            "BENCH_PASSWORD": store.password,
-            "BENCH_REGISTRY": f"http://{images.address}",
-            "BENCH_REGISTRY_PASSWORD": images.password,
-            "BENCH_MLFLOW": answers.url,
-        }
+        small = variables(store, images, answers) | {ENDPOINT: ""}  # no account that is emulated
         _bring_up(on, small)
         with _unguarded(on, stack):
             promote = on.run("ferry", "promote", MODEL, "--to", stack)

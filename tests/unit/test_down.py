@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from promotion import aliases, copying, images, stack, verify
+from promotion import aliases, amazon, copying, images, verify
 from promotion.cli import app
 from promotion.models import ModelRegistry
 from promotion.refusals import DependencyDown
@@ -66,7 +66,7 @@ def broken(how: str) -> Iterator[str]:
             return
         page = Page if how == "answering HTML" else BadGateway
         http = ends.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), page))
-        threading.Thread(target=http.serve_forever, daemon=True).start()
+        threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True).start()
         ends.callback(http.shutdown)
         yield f"http://127.0.0.1:{http.server_address[1]}"
 
@@ -168,7 +168,7 @@ def test_without_the_bucket_nothing_is_promoted(
 ) -> None:
     monkeypatch.setattr(Stack, "bucket", REAL_BUCKET)
     monkeypatch.setattr(Stack, "_keys", lambda self: dict.fromkeys(KEYS, "k"))
-    monkeypatch.setattr(stack, "SECONDS", 1)
+    monkeypatch.setattr(amazon, "SECONDS", 1)
     place = {"name": "b", "endpoint": broken, "region": "us-east-1"}
     elsewhere(world, monkeypatch, bucket=place)
 

@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import NoCredentialsError
 from botocore.stub import Stubber
 
+from promotion import amazon
 from promotion.refusals import DependencyDown
 from promotion.stack import Stack
 
@@ -50,7 +51,8 @@ def test_a_registry_without_a_login_in_the_stack_is_amazons_which_gives_one(
         answer = {"authorizationData": [{"authorizationToken": token}]}
         stub.add_response("get_authorization_token", answer)
         assert stack(monkeypatch, {}).registry_login == ("AWS", "a:token")
-    assert given == [{"region_name": "eu-west-1"}]
+    assert given[0]["region_name"] == "eu-west-1"
+    assert given[0]["config"].read_timeout == amazon.SECONDS
 
 
 def test_who_is_nobody_in_the_account_is_told_that_no_login_is_given(

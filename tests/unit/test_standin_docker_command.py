@@ -186,7 +186,7 @@ def registry() -> Iterator[Registry]:
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         played.address = f"127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield played
         server.shutdown()
