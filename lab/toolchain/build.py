@@ -53,6 +53,7 @@ def _go(tool: Tool, arguments: Sequence[str], caches: Path, log: Path) -> str:
         "GOCACHE": str(caches / "build"),
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
+        **({"GOEXPERIMENT": tool.experiment} if tool.experiment else {}),
         "CGO_ENABLED": "0",  # static: the binaries also run in images without a C library
     }
     # setpriv: when this process is killed outright, Go must not go on unseen.

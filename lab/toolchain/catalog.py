@@ -42,6 +42,8 @@ class Tool:
     rename: Mapping[str, str] = field(default_factory=dict)
     keep: Mapping[str, list[str]] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    experiment: str = ""
+    """Of Go's that the tool needs, as in GOEXPERIMENT."""
     release: str = ""
     default: bool = True
 
@@ -73,6 +75,8 @@ class Tool:
     def key(self) -> str:
         """The tool's folder in the cache; any change of its lock or flags gives another."""
         recipe = [self.lock.digest, self.flags, self.ldflags, dict(self.rename), dict(self.keep)]
+        if self.experiment:
+            recipe.append(self.experiment)
         digest = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()
         return f"{self.name}-{self.version}-{digest[:8]}"
 

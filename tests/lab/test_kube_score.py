@@ -6,16 +6,12 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-import yaml
 
-from infra.settings import parse
 from lab import toolchain
-from preview.reach import pins
-from preview.record import record
+from tests.lab.manifests import objects, written
 
 pytestmark = pytest.mark.lab
 
-ROOT = Path(__file__).parents[2]
 CRITICAL = 1
 ACCEPTED = {
     "container-image-pull-policy": "an image is named by its digest: what a node has is what the "
@@ -34,17 +30,10 @@ def test_what_kube_score_calls_critical_has_its_reason(
     stack: str, more: dict[str, str], tmp_path: Path
 ) -> None:
     toolchain.ensure(["kube-score"])
-    settings = parse((ROOT / f"Pulumi.{stack}.yaml").read_text(), stack=stack)
-    recorded = record(stack, ROOT, pins=pins(settings))
-    objects = [
-        each["props"]
-        for each in recorded
-        if each["type"].startswith("kubernetes:") and "kind" in each["props"]
-    ]
-    manifests = tmp_path / "manifests.yaml"
-    manifests.write_text(yaml.safe_dump_all(json.loads(json.dumps(objects, default=str))))
+    manifests = objects(stack)
+    score = (toolchain.binary("kube-score"), "score", "--output-format", "json")
     scored = subprocess.run(
-        [toolchain.binary("kube-score"), "score", "--output-format", "json", manifests],
+        [*score, written(manifests, tmp_path)],
         capture_output=True,
         text=True,
         check=False,
@@ -55,6 +44,6 @@ def test_what_kube_score_calls_critical_has_its_reason(
             checks += not check["skipped"]
             if check["grade"] == CRITICAL and not check["skipped"]:
                 found[check["check"]["id"]].append(each["object_name"])
-    print(f"{stack}: {len(objects)} objects, {checks} checks, critical: {dict(found)}")
+    print(f"{stack}: {len(manifests)} objects, {checks} checks, critical: {dict(found)}")
     assert checks > 300
     assert found.keys() == {**ACCEPTED, **more}.keys()
