@@ -1,0 +1,31 @@
+"""The page of upgrades knows every place where a version of somebody else's stands."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/upgrades.md").read_text()
+VERSIONS = re.compile(r'^_?(?:IMAGE|VERSION|ENGINE|SECURITY_VERSION) = "[^"]*\d\.\d', re.MULTILINE)
+PLACES = sorted(
+    str(path.relative_to(ROOT))
+    for path in (ROOT / "components").glob("*.py")
+    if VERSIONS.search(path.read_text())
+)
+FILES = sorted({*re.findall(r"`([.\w-]+(?:/[.\w-]+)+\.[a-z]+)`", PAGE)})
+
+
+def test_there_are_as_many_places_as_parts() -> None:
+    assert len(PLACES) >= 15
+    assert len(FILES) >= len(PLACES)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_version_is_on_the_page(place: str) -> None:
+    assert f"`{place}`" in PAGE
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_on_the_page_is_there(name: str) -> None:
+    assert (ROOT / name).is_file()
