@@ -58,7 +58,7 @@ def _foundation(
     """What lets requests in, and all else that the stack stands on."""
     platform = wanted.platform
     if isinstance(stands_on, AwsFoundation):
-        # What it imports is a third of the program's start.
+        # A third of all that the program would import.
         from infra.foundations.aws import account, balancer
 
         gateway = balancer(platform, stands_on)

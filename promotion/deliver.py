@@ -65,7 +65,7 @@ def deliver(
             if not ran.ok:
                 raise _failed(stack, ran)
         recorded = _record_live(stack)
-        now = _fresh(stack)
+        now = Stack(stack.name, stack.directory)  # with the outputs of this update
         aliases.mirror(now, say)
         ledger.mirror_if_reachable(now, say)
         serves = {model: Moved.of(pin) for model, pin in now.settings.pins.items()}
@@ -97,7 +97,7 @@ def _put_back(
 
 def _failed(stack: Stack, ran: engine.Ran) -> DependencyDown:
     """Record whose delivery failed, and give the refusal that says so."""
-    book, pinned = ledger.of(stack), _fresh(stack).settings.pins
+    book, pinned = ledger.of(stack), stack.reread().settings.pins
     records = book.records()
     waiting = {
         model for model, pin in pinned.items() if moves.live(records, model) != Moved.of(pin)
@@ -120,7 +120,7 @@ def _failed(stack: Stack, ran: engine.Ran) -> DependencyDown:
 
 def _record_live(stack: Stack) -> dict[str, str]:
     """Record each release that is served since this update, and each that is no longer."""
-    book, now = ledger.of(stack), _fresh(stack).settings.pins
+    book, now = ledger.of(stack), stack.reread().settings.pins
     records = book.records()
     recorded = {}
     for model in sorted({*now, *(record.model for record in records)}):
@@ -151,11 +151,6 @@ def _verify(stack: Stack, pins: Mapping[str, Pin], say: Say) -> None:
         verify(stack, pins)
     except DependencyDown as error:
         say(f"warning: the pins are not verified: {error}")
-
-
-def _fresh(stack: Stack) -> Stack:
-    """The stack as its file and its outputs are now."""
-    return Stack(stack.name, stack.directory)
 
 
 @contextmanager

@@ -36,8 +36,9 @@ class Stack:
 
     def reread(self) -> "Stack":
         """The stack as its file is now; the engine is not asked again for the outputs."""
-        now, known = Stack(self.name, self.directory), vars(self)
-        vars(now).update({name: known[name] for name in ("_raw",) if name in known})
+        now = Stack(self.name, self.directory)
+        if "_raw" in vars(self):
+            vars(now)["_raw"] = self._raw
         return now
 
     @property

@@ -12,7 +12,6 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-import boto3
 from botocore.exceptions import ClientError
 
 from benchmarks.stacks import PARTS, releases
@@ -24,7 +23,7 @@ from lab import environment, toolchain
 from promotion import ledger, pins
 from promotion.ledger import Ledger
 from promotion.stack import Stack
-from tests.lab.stores import Service, image_registry, s3_store
+from tests.lab.stores import Service, image_registry, objects, s3_store
 
 ROOT = Path(__file__).parents[2]
 UPPER = "prod"
@@ -190,17 +189,6 @@ def variables(store: Service, registry: Service, answers: Answers) -> dict[str, 
         "BENCH_REGISTRY_PASSWORD": registry.password,
         "BENCH_MLFLOW": answers.url,
     }
-
-
-def objects(store: Service) -> Any:  # noqa: ANN401 - boto3 has no types of its own
-    """The store as a boto3 resource."""
-    return boto3.resource(
-        "s3",
-        endpoint_url=f"http://{store.address}",
-        aws_access_key_id=store.user,
-        aws_secret_access_key=store.password,
-        region_name="us-east-1",
-    )
 
 
 def _engine(binary: Path) -> str:

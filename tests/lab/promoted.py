@@ -11,14 +11,14 @@ from pathlib import Path
 from benchmarks.stacks import PARTS, releases
 from benchmarks.stacks.answers import Answers, answering
 from benchmarks.stacks.releases import MODEL
-from benchmarks.stacks.world import FILE, ROOT, objects, variables
+from benchmarks.stacks.world import FILE, ROOT, variables
 from infra.settings import Pin
 from lab.rehearsal import services
 from lab.rehearsal.stage import Stage
 from lab.standins.aws.stage import ENDPOINT
 from promotion import moves, pins
 from promotion import stack as stacks
-from tests.lab.stores import image_registry, s3_store
+from tests.lab.stores import image_registry, objects, s3_store
 
 Done = subprocess.CompletedProcess[str]
 VERSION = 21

@@ -4,6 +4,9 @@ import contextlib
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import boto3
 
 from lab import toolchain
 from lab.rehearsal import services
@@ -17,6 +20,17 @@ class Service:
     address: str
     user: str
     password: str
+
+
+def objects(store: Service) -> Any:  # noqa: ANN401 - boto3 has no types of its own
+    """An S3 store as its owner's boto3 resource."""
+    return boto3.resource(
+        "s3",
+        endpoint_url=f"http://{store.address}",
+        aws_access_key_id=store.user,
+        aws_secret_access_key=store.password,
+        region_name="us-east-1",
+    )
 
 
 @contextlib.contextmanager

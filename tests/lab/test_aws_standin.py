@@ -5,12 +5,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.lab.project import Project
-from tests.lab.stores import Service, s3_store
+from tests.lab.stores import Service, objects, s3_store
 
 pytestmark = pytest.mark.lab
 
@@ -57,13 +56,7 @@ def project(tmp_path: Path, store: Service) -> Project:
 
 @pytest.fixture
 def s3(store: Service) -> Any:  # noqa: ANN401 - boto3's clients have no type
-    return boto3.client(
-        "s3",
-        endpoint_url=f"http://{store.address}",
-        aws_access_key_id=store.user,
-        aws_secret_access_key=store.password,
-        region_name="us-east-1",
-    )
+    return objects(store).meta.client
 
 
 def test_a_locked_versioned_bucket_comes_stays_and_goes(

@@ -51,8 +51,9 @@ def test_a_registry_without_a_login_in_the_stack_is_amazons_which_gives_one(
         answer = {"authorizationData": [{"authorizationToken": token}]}
         stub.add_response("get_authorization_token", answer)
         assert stack(monkeypatch, {}).registry_login == ("AWS", "a:token")
-    assert given[0]["region_name"] == "eu-west-1"
-    assert given[0]["config"].read_timeout == amazon.SECONDS
+    (where,) = given
+    assert where.pop("config").read_timeout == amazon.SECONDS
+    assert where == {"region_name": "eu-west-1"}
 
 
 def test_who_is_nobody_in_the_account_is_told_that_no_login_is_given(

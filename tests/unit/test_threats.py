@@ -14,7 +14,6 @@ TESTS = {
     for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
 }
 NAMED = sorted({(name, bool(trial)) for name, trial in CODE if name.startswith("test_")})
-FILES = sorted({name for name, _ in CODE if re.fullmatch(r"[.\w/-]+/[\w.-]+\.[a-z]+", name)})
 
 
 @pytest.mark.parametrize(("name", "trial"), NAMED)
@@ -23,11 +22,6 @@ def test_a_test_that_is_named_as_evidence_is_there_and_a_trial_says_so(
 ) -> None:
     assert name in TESTS
     assert trial is ("pytest.mark.trial" in TESTS[name].read_text())
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_a_file_that_is_named_is_there(name: str) -> None:
-    assert (ROOT / name).is_file()
 
 
 def test_the_page_has_evidence_for_what_it_says_and_says_what_is_open() -> None:

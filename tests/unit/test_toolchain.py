@@ -108,6 +108,7 @@ class TestKey:
             lambda tool: replace(tool, rename={"server": "thingd"}),
             lambda tool: replace(tool, keep={"example.org/thing/v2": ["LICENSE"]}),
             lambda tool: replace(tool, tags=("small",)),
+            lambda tool: replace(tool, experiment="new"),
         ],
     )
     def test_another_recipe_gives_another_key(

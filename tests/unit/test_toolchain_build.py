@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 FAKE_GO = """#!/bin/sh
 echo "$1" >> "$FAKE/calls"
 echo "$GOTOOLCHAIN $GOWORK $CGO_ENABLED $GOMODCACHE $*" > "$FAKE/last"
+echo "$GOEXPERIMENT" > "$FAKE/experiment"
 mkdir -p "$GOMODCACHE" "$GOCACHE"
 if [ "$1" = list ]; then echo "$FAKE/source"; exit; fi
 while [ $# -gt 0 ]; do
@@ -140,6 +141,14 @@ class TestEnsure:
         assert settings.startswith(f"local off 0 {tmp_path}/cache/go/mod build -mod=readonly ")
         assert " -trimpath " in settings
         assert settings.endswith(" go.etcd.io/etcd/server/v3\n")
+
+    def test_an_experiment_of_gos_is_of_the_tool_that_needs_it(
+        self, go: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("GOEXPERIMENT", "a-persons-own")
+        for name, told in (("trivy", "jsonv2"), ("etcd", "a-persons-own")):
+            ensure([name])
+            assert (go / "experiment").read_text() == f"{told}\n"
 
     def test_files_of_a_module_are_kept_where_they_were(self, go: Path) -> None:
         ensure(["pulumi"])
